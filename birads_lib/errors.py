@@ -1,0 +1,40 @@
+"""Errors that a user can mend. The command line prints one line and ends with code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class StudyError(Exception):
+    """A mistake in input or usage.
+
+    The message is one line: the file or argument, what was found, what was
+    expected, and what to do.
+    """
+
+
+class DataError(StudyError):
+    """A file or folder is missing, broken, or not what it claims to be."""
+
+
+class UsageError(StudyError):
+    """An argument, option, parameter or name is not one that exists or fits."""
+
+
+class ChapterError(Exception):
+    """A chapter failed while it ran. The message holds the cell and its traceback."""
+
+
+def one_of(what: str, value: T, allowed: Iterable[T]) -> T:
+    """Return ``value`` if it is among ``allowed``.
+
+    Raises:
+        UsageError: It is not; the message lists what is allowed.
+    """
+    choices = list(allowed)
+    if value not in choices:
+        raise UsageError(f"{what}: unknown {value!r}; use one of {', '.join(map(str, choices))}")
+    return value

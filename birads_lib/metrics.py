@@ -1,0 +1,289 @@
+"""From stored predictions to every figure of merit, each with a 95 % interval.
+
+A prediction is a row of a table with the columns of ``PREDICTION_COLUMNS``. All
+numbers of the study are computed from such rows, so they can be recomputed
+without a network. Intervals come from a bootstrap over groups (patients or
+scans where known): whole groups are drawn with replacement, because tiles of
+one woman are not independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix as sk_confusion_matrix
+
+from birads_lib.errors import DataError, one_of
+from birads_lib.labels import CODES, GATE_NAMES, LESION_CODES
+
+PREDICTION_COLUMNS = (
+    "tile", "group", "split", "label", "stage", "protocol", "seed", "model", "threshold",
+    "gate", *LESION_CODES,
+)  # fmt: skip
+"""``stage`` one of ``STAGES``; ``gate`` probability of infected, 0..1; C2 to C5
+probabilities, NaN where the scorer did not run; ``model`` digest of the weights."""
+STAGES = ("gate", "scorer", "cascade")
+CLASS_NAMES = {"gate": GATE_NAMES, "scorer": LESION_CODES, "cascade": CODES}
+REPLICATES = 1000
+CONFIDENCE = 0.95
+BINS = 15
+CHUNK = 50  # replicates whose ranks are summed at a time; bounds memory
+
+Floats = NDArray[np.float64]
+
+
+def confusion_matrix(actual: Any, predicted: Any, classes: int) -> NDArray[np.int64]:
+    """Counts, int64 (classes, classes): rows actual, columns predicted, as in the paper."""
+    return sk_confusion_matrix(actual, predicted, labels=np.arange(classes)).astype(np.int64)
+
+
+def class_figures(matrix: Any) -> pd.DataFrame:
+    """Precision, sensitivity, specificity and one-versus-rest accuracy of each class.
+
+    Args:
+        matrix: Counts (..., K, K), rows actual, columns predicted.
+
+    Returns:
+        For one matrix, a DataFrame of K rows with float columns ``precision``,
+        ``sensitivity``, ``specificity``, ``accuracy`` in 0..1, NaN where a denominator
+        is zero. As the paper defines them in sections IV and its Table 2, except that
+        its column "Accuracy" is 100 times its precision.
+    """
+    return pd.DataFrame(_class_figures(np.asarray(matrix, float)))
+
+
+def overall_figures(matrix: Any) -> dict[str, float]:
+    """Share correct (``accuracy``) and mean sensitivity (``balanced_accuracy``), 0..1."""
+    return {k: float(v) for k, v in _overall_figures(np.asarray(matrix, float)).items()}
+
+
+def predicted_class(predictions: pd.DataFrame, stage: str) -> NDArray[np.int64]:
+    """Class index of each row: 0/1 (gate), 0..3 for C2..C5 (scorer), 0..4 (cascade)."""
+    passed = (predictions["gate"] >= predictions["threshold"]).to_numpy()
+    if one_of("stage", stage, STAGES) == "gate":
+        return passed.astype(np.int64)
+    scores = predictions[list(LESION_CODES)].to_numpy(float)
+    best = np.nan_to_num(scores, nan=-1.0).argmax(axis=1)
+    return best if stage == "scorer" else np.where(passed, best + 1, 0)
+
+
+def actual_class(predictions: pd.DataFrame, stage: str) -> NDArray[np.int64]:
+    """True class index of each row, numbered as ``predicted_class`` does."""
+    label = predictions["label"].to_numpy(np.int64)
+    if one_of("stage", stage, STAGES) == "gate":
+        return (label > 0).astype(np.int64)
+    return label - 1 if stage == "scorer" else label
+
+
+def class_scores(predictions: pd.DataFrame, stage: str) -> Floats:
+    """Score of each class, float (N, classes), 0..1.
+
+    Of the cascade: 1 - gate for C1, gate times score for C2 to C5; a tile that the
+    gate stops has 0 there, since nothing scored it.
+    """
+    gate = predictions["gate"].to_numpy(float)[:, np.newaxis]
+    if one_of("stage", stage, STAGES) == "gate":
+        return np.hstack([1 - gate, gate])
+    scores = np.nan_to_num(predictions[list(LESION_CODES)].to_numpy(float))
+    return scores if stage == "scorer" else np.hstack([1 - gate, gate * scores])
+
+
+def evaluate(
+    predictions: pd.DataFrame, stage: str, replicates: int = REPLICATES, seed: int = 0
+) -> dict[str, Any]:
+    """Every figure of merit of one stage, with intervals.
+
+    Args:
+        predictions: Rows with ``PREDICTION_COLUMNS``, of one stage, protocol and seed.
+        stage: ``"gate"``, ``"scorer"`` or ``"cascade"``.
+        replicates: Bootstrap replicates.
+        seed: Of the bootstrap.
+
+    Returns:
+        ``tiles``, ``groups``, ``classes``, ``confusion_matrix``, and ``per_class`` (by
+        class name) and ``overall`` with each figure as ``{"value", "interval"}``;
+        ``None`` where a figure is not defined.
+
+    Raises:
+        DataError: A column is missing, a tile stands twice, or a class has no tile.
+    """
+    check_predictions(predictions)
+    names = CLASS_NAMES[one_of("stage", stage, STAGES)]
+    actual, predicted = actual_class(predictions, stage), predicted_class(predictions, stage)
+    counts = np.bincount(actual, minlength=len(names))
+    if counts.min() == 0:
+        raise DataError(f"predictions: no tile of class {names[int(counts.argmin())]} to judge by")
+    scores = class_scores(predictions, stage)
+    group = pd.factorize(predictions["group"])[0]
+    draws = _draw_groups(group.max() + 1, replicates, seed)
+
+    cells = _sum_by_group(group, np.eye(len(names) ** 2)[actual * len(names) + predicted])
+    shape = (-1, len(names), len(names))
+    matrices = np.concatenate([cells.sum(0)[np.newaxis], draws @ cells]).reshape(shape)
+    per_class = _class_figures(matrices)
+    ranked = [_ranking(scores[:, k], actual == k, group, draws) for k in range(len(names))]
+    for name, column in (("auroc", 0), ("auprc", 1)):
+        per_class[name] = np.stack([values[column] for values in ranked], axis=-1)
+    overall = _overall_figures(matrices)
+    for name in ("auroc", "auprc"):
+        overall[name] = per_class[name][:, 1] if stage == "gate" else per_class[name].mean(axis=1)
+    overall["expected_calibration_error"] = _calibration_error(
+        scores, actual, predicted, stage, group, draws
+    )
+    return {
+        "tiles": len(predictions),
+        "groups": int(group.max() + 1),
+        "classes": list(names),
+        "confusion_matrix": matrices[0].astype(int).tolist(),
+        "per_class": {
+            name: {figure: _stated(v[:, k]) for figure, v in per_class.items()}
+            for k, name in enumerate(names)
+        },
+        "overall": {figure: _stated(v) for figure, v in overall.items()},
+    }
+
+
+def summarise(predictions: pd.DataFrame, replicates: int = REPLICATES) -> list[dict[str, Any]]:
+    """``evaluate`` for each stage, protocol, split and seed in a table of predictions."""
+    keys = ["stage", "protocol", "split", "seed"]
+    return [
+        {**dict(zip(keys, map(_plain, key), strict=True)), **evaluate(rows, key[0], replicates)}
+        for key, rows in predictions.groupby(keys, sort=True)
+    ]
+
+
+def check_predictions(predictions: pd.DataFrame) -> None:
+    """Raise ``DataError`` if a column is missing or a tile stands twice."""
+    missing = set(PREDICTION_COLUMNS) - set(predictions.columns)
+    if missing:
+        raise DataError(f"predictions: columns missing: {', '.join(sorted(missing))}")
+    twice = predictions.loc[predictions["tile"].duplicated(), "tile"]
+    if len(twice):
+        raise DataError(f"predictions: tile {twice.iloc[0]} stands twice; keep one row a tile")
+    if not len(predictions):
+        raise DataError("predictions: no rows")
+
+
+def roc_curve(scores: Any, positive: Any) -> pd.DataFrame:
+    """Points of the receiver operating characteristic.
+
+    Returns:
+        Columns ``threshold``, ``sensitivity``, ``specificity``, from the strictest down.
+    """
+    from sklearn.metrics import roc_curve as sk_roc_curve
+
+    false_alarms, hits, thresholds = sk_roc_curve(positive, scores)
+    return pd.DataFrame(
+        {"threshold": thresholds, "sensitivity": hits, "specificity": 1 - false_alarms}
+    )
+
+
+def _class_figures(matrices: Floats) -> dict[str, Floats]:
+    total = matrices.sum((-2, -1))[..., np.newaxis]
+    hits = np.diagonal(matrices, axis1=-2, axis2=-1)
+    actual, predicted = matrices.sum(-1), matrices.sum(-2)
+    rejected = total - actual - predicted + hits
+    return {
+        "precision": _ratio(hits, predicted),
+        "sensitivity": _ratio(hits, actual),
+        "specificity": _ratio(rejected, total - actual),
+        "accuracy": _ratio(hits + rejected, total),
+    }
+
+
+def _overall_figures(matrices: Floats) -> dict[str, Floats]:
+    hits = np.diagonal(matrices, axis1=-2, axis2=-1)
+    return {
+        "accuracy": _ratio(hits.sum(-1), matrices.sum((-2, -1))),
+        "balanced_accuracy": _ratio(hits, matrices.sum(-1)).mean(axis=-1),
+    }
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def _draw_groups(groups: int, replicates: int, seed: int) -> Floats:
+    """How often each group is drawn, float (replicates, groups)."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(groups, np.full(groups, 1 / groups), size=replicates).astype(float)
+
+
+def _sum_by_group(group: NDArray[np.int64], values: Floats) -> Floats:
+    """Rows of ``values`` (N, ...) summed within each group: (groups, ...)."""
+    sums = np.zeros((group.max() + 1, *values.shape[1:]))
+    np.add.at(sums, group, values)
+    return sums
+
+
+def _ranking(
+    score: Floats, positive: NDArray[np.bool_], group: NDArray[np.int64], draws: Floats
+) -> tuple[Floats, Floats]:
+    """AUROC and average precision, the data's own first, then each replicate's."""
+    order = np.argsort(-score, kind="stable")
+    hit, drawn = positive[order].astype(float), group[order]
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    areas = [_areas(np.ones((1, len(score))), hit, last)]
+    for start in range(0, len(draws), CHUNK):
+        areas.append(_areas(draws[start : start + CHUNK][:, drawn], hit, last))
+    return tuple(np.concatenate(column) for column in zip(*areas, strict=True))  # type: ignore[return-value]
+
+
+def _areas(weight: Floats, hit: Floats, last: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Areas from weights (R, N) of rows sorted by falling score; ties end at ``last``."""
+    hits = np.cumsum(weight * hit, axis=1)[:, last]
+    called = np.cumsum(weight, axis=1)[:, last]
+    alarms = called - hits
+    new_hits = np.diff(hits, axis=1, prepend=0)
+    new_alarms = np.diff(alarms, axis=1, prepend=0)
+    below = (new_alarms * (hits - new_hits / 2)).sum(1)
+    roc = _ratio(below, hits[:, -1] * alarms[:, -1])
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    return roc, _ratio((new_hits * precision).sum(1), hits[:, -1])
+
+
+def _calibration_error(
+    scores: Floats,
+    actual: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    stage: str,
+    group: NDArray[np.int64],
+    draws: Floats,
+) -> Floats:
+    """Mean gap between stated probability and share correct, over 15 equal bins.
+
+    Of the gate: probability of infected against infected. Else: the score of the
+    predicted class against being right.
+    """
+    if stage == "gate":
+        stated, right = scores[:, 1], actual == 1
+    else:
+        stated, right = scores[np.arange(len(scores)), predicted], predicted == actual
+    bin_of = np.minimum((stated * BINS).astype(int), BINS - 1)
+    gaps = np.zeros((len(scores), BINS))
+    gaps[np.arange(len(scores)), bin_of] = stated - right
+    by_group = _sum_by_group(group, gaps)
+    sizes = _sum_by_group(group, np.ones(len(scores)))
+    every = np.concatenate([np.ones((1, len(sizes))), draws])
+    return np.abs(every @ by_group).sum(1) / (every @ sizes)
+
+
+def _stated(values: Floats) -> dict[str, Any] | None:
+    """First value, and the central 95 % of the rest; ``None`` if the first is undefined."""
+    if not np.isfinite(values[0]):
+        return None
+    rest = values[1:][np.isfinite(values[1:])]
+    tail = 100 * (1 - CONFIDENCE) / 2
+    interval = np.percentile(rest, [tail, 100 - tail]).tolist() if len(rest) else None
+    return {"value": float(values[0]), "interval": interval}
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+

@@ -1,0 +1,122 @@
+"""Backbones from ``keras.applications``, with weights that are never fetched in silence."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from birads_lib.errors import DataError, UsageError, one_of
+
+EFFICIENTNETS = tuple(f"EfficientNetB{i}" for i in range(8))
+BATCH_NORM_MOMENTUM = 0.9
+"""MobileNetV2 ships with .999: after a few hundred steps its moving averages still
+hold their first values, and validation looks like chance."""
+
+Weights = str | os.PathLike[str] | None
+
+
+def build_backbone(
+    name: str, input_shape: tuple[int, int, int], weights: Weights = None, **options: Any
+) -> keras.Model:
+    """Build a network of ``keras.applications`` without its top.
+
+    Args:
+        name: As ``keras.applications`` calls it, such as ``"EfficientNetB0"``.
+        input_shape: (height, width, channels).
+        weights: ``None`` (random), ``"imagenet"`` (only from Keras' own cache on this
+            machine), or a local weights file.
+        options: Passed on, such as ``alpha``.
+
+    Raises:
+        UsageError: No network of that name.
+        DataError: The weights file is absent or does not fit.
+    """
+    build = getattr(keras.applications, name, None)
+    if not callable(build):
+        raise UsageError(f"backbone: keras.applications has no {name!r}; try EfficientNetB0")
+    if weights == "imagenet":
+        _refuse_download(name, options.get("alpha", 1.0))
+    elif weights is not None:
+        return _with_weights_file(build, input_shape, Path(weights), options)
+    return build(input_shape=input_shape, weights=weights, include_top=False, **options)
+
+
+def cut_after(backbone: keras.Model, block: int | None, pattern: str) -> keras.Model:
+    """Keep a backbone up to the last layer of one of its blocks.
+
+    Args:
+        backbone: The whole network.
+        block: Number of the last block to keep; ``None`` keeps all.
+        pattern: How layers of a block are named, as in ``"block_{}_"``.
+
+    Raises:
+        UsageError: There is no such block.
+    """
+    if block is None:
+        return backbone
+    names = [x.name for x in backbone.layers if x.name.startswith(pattern.format(block))]
+    if not names:
+        raise UsageError(f"last_block: {backbone.name} has no block {block}; give a smaller one")
+    return keras.Model(backbone.input, backbone.get_layer(names[-1]).output, name=backbone.name)
+
+
+def set_batch_norm_momentum(model: keras.Model, momentum: float = BATCH_NORM_MOMENTUM) -> None:
+    """Give every batch normalisation of a model one momentum."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
+
+
+def _with_weights_file(
+    build: Any, input_shape: tuple[int, int, int], path: Path, options: dict[str, Any]
+) -> keras.Model:
+    if not path.is_file():
+        raise DataError(f"{path}: no such weights file; give a .keras or .weights.h5 file")
+    model = build(input_shape=input_shape, weights=None, include_top=False, **options)
+    try:
+        if path.suffix == ".keras":
+            model.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+        else:
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path}: does not fit {model.name} at {input_shape} ({reason}); "
+            "give weights of the same network without its top"
+        ) from None
+    return model
+
+
+def _refuse_download(name: str, alpha: float) -> None:
+    """Raise unless Keras already holds the ImageNet weights in its cache."""
+    cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+    if name == "MobileNetV2":
+        pattern = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_*_no_top.h5"
+    else:
+        pattern = f"{name.lower()}_notop.h5"
+    if not any(cache.glob(pattern)):
+        raise DataError(
+            f"weights: ImageNet weights of {name} are not in {cache}; nothing is downloaded "
+            "here: fetch them once with keras.applications, or give weights=None or a file"
+        )
+
+
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 over all weights of a model, in order: which model made a prediction."""
+    digest = hashlib.sha256()
+    for value in model.get_weights():
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def check_backbone(name: str) -> str:
+    """Return the name of an EfficientNet.
+
+    Raises:
+        UsageError: It is not one of ``EFFICIENTNETS``.
+    """
+    return one_of("backbone", name, EFFICIENTNETS)

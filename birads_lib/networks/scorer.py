@@ -1,0 +1,117 @@
+"""The scorer of section III: EfficientNet with attention, and the plain CNN of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from birads_lib.errors import UsageError, one_of
+from birads_lib.labels import LESION_CODES
+from birads_lib.networks.attention import ChannelAttention, SpatialAttention
+from birads_lib.networks.backbones import (
+    Weights,
+    build_backbone,
+    check_backbone,
+    cut_after,
+    set_batch_norm_momentum,
+)
+
+PRINTED_INPUT = (200, 150, 3)
+"""Input shape of section IV; height, width, channels in Keras' order."""
+PLAIN_FILTERS = (8, 16, 32, 64, 128)
+ATTENTIONS = ("both", "spatial", "channel", "none")
+
+
+def attention_scorer(
+    backbone: str = "EfficientNetB7",
+    input_shape: tuple[int, int, int] = PRINTED_INPUT,
+    weights: Weights = None,
+    attention: str = "both",
+    pool: str = "channels",
+    reduction: int | None = None,
+    classes: int = len(LESION_CODES),
+    dropout: float = 0.0,
+    last_block: int | None = None,
+) -> keras.Model:
+    """Lesion classes by attention over EfficientNet's features, equations (1) to (6).
+
+    y = softmax(W GAP(A_c * A_s * F(X)) + b)
+
+    1. F = EfficientNet(X) without its top, equation (1): ``(batch, H, W, C)``.
+    2. F_s = A_s * F, equations (2) and (3): ``(batch, H, W, C)``.
+    3. A_c * F_s, equation (6): ``(batch, H, W, C)``.
+    4. V, the mean over height and width, equation (4): ``(batch, C)``.
+    5. Fully connected, softmax, equation (5): ``(batch, classes)``.
+
+    Args:
+        backbone: ``"EfficientNetB0"`` to ``"EfficientNetB7"``.
+        input_shape: (height, width, 3); as printed 200 x 150 x 3.
+        weights: ``None``, ``"imagenet"`` (from Keras' cache only) or a local file.
+        attention: ``"both"``, ``"spatial"``, ``"channel"`` or ``"none"``.
+        pool: Reading of equation (2), see ``SpatialAttention``.
+        reduction: Reading of equation (6), see ``ChannelAttention``.
+        classes: Number of classes; 4 for C2 to C5.
+        dropout: Share of V dropped before the last layer, 0..1; the paper names none.
+        last_block: Keep EfficientNet up to this stage (1..7) only; ``None`` keeps all.
+
+    Returns:
+        Model from float32 ``(batch, height, width, 3)`` in 0..255 to ``(batch, classes)``,
+        each row summing to 1. The layers ``spatial_attention`` and
+        ``channel_attention`` give A_s and A_c.
+
+    Raises:
+        UsageError: Unknown backbone, attention or pooling; not three channels.
+        DataError: The weights are not there or do not fit.
+    """
+    check_backbone(backbone)
+    one_of("attention", attention, ATTENTIONS)
+    if input_shape[-1] != 3:
+        raise UsageError(f"attention_scorer: {input_shape[-1]} channels given; expected three")
+    features = build_backbone(backbone, input_shape, weights)
+    set_batch_norm_momentum(features)
+    features = cut_after(features, last_block, "block{}")
+    tile = keras.Input(input_shape, name="tile")
+    x = features(tile)
+    if attention in ("both", "spatial"):
+        where = SpatialAttention(pool, name="spatial_attention")(x)
+        x = layers.Multiply(name="refined")([x, where])
+    if attention in ("both", "channel"):
+        which = ChannelAttention(reduction, name="channel_attention")(x)
+        x = layers.Multiply(name="weighted")([x, which])
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    score = layers.Dense(classes, activation="softmax", name="score")(x)
+    return keras.Model(tile, score, name=f"attention_{backbone.lower()}")
+
+
+def plain_cnn(
+    input_shape: tuple[int, int, int] = PRINTED_INPUT,
+    filters: Sequence[int] = PLAIN_FILTERS,
+    classes: int = len(LESION_CODES),
+) -> keras.Model:
+    """The CNN that section IV describes: five 3x3 convolutions of 8 to 128 filters.
+
+    Each convolution has ReLU and is followed by 2x2 max pooling. The text names the
+    pooling of the first layer only and no head; pooling after each, a mean over height
+    and width, and a softmax are this study's reading.
+
+    Args:
+        input_shape: (height, width, channels); as printed 200 x 150 x 3.
+        filters: Filters of each convolution.
+        classes: Number of classes; 4 for C2 to C5.
+
+    Returns:
+        Model from float32 ``(batch, height, width, channels)`` in 0..255 to
+        ``(batch, classes)``, each row summing to 1.
+    """
+    tile = keras.Input(input_shape, name="tile")
+    x = layers.Rescaling(1 / 255, name="scale")(tile)
+    for i, n in enumerate(filters, 1):
+        x = layers.Conv2D(n, 3, padding="same", activation="relu", name=f"conv_{i}")(x)
+        x = layers.MaxPooling2D(2, name=f"pool_{i}")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    score = layers.Dense(classes, activation="softmax", name="score")(x)
+    return keras.Model(tile, score, name="plain_cnn")

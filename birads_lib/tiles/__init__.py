@@ -1,0 +1,7 @@
+"""Data in: readers, the store, splits. Nothing here needs TensorFlow."""
+
+from birads_lib.tiles.ddsm10 import merge_ddsm10
+from birads_lib.tiles.splits import make_splits
+from birads_lib.tiles.store import TileStore
+
+__all__ = ["TileStore", "make_splits", "merge_ddsm10"]

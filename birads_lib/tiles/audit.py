@@ -1,0 +1,66 @@
+"""What is in a store: counts, exact duplicates, empty tiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from birads_lib.labels import CODES
+from birads_lib.tiles.store import TileStore
+
+EMPTY_SD = 4.0  # grey levels; a tile flatter than this shows no tissue
+BLOCK = 512  # tiles read at a time
+
+
+def audit(store: TileStore) -> dict[str, Any]:
+    """Count what a store holds and what is odd about it; nothing is removed.
+
+    Returns:
+        ``counts`` and ``known_counts`` by origin (labels 0 to 4), ``tiles``,
+        ``groups``, ``lesions``, ``duplicates`` (tiles whose pixels stand elsewhere
+        too), ``duplicates_across_origins``, ``nearly_empty`` (standard deviation
+        below 4 grey levels), ``notes``, ``digest``.
+    """
+    table = store.table
+    copies = table[table.duplicated("digest", keep=False)]
+    crossing = copies.groupby("digest")["origin"].nunique() > 1
+    grey = grey_levels(store)
+    return {
+        "tiles": len(store),
+        "simulated": store.simulated,
+        "counts": store.meta["counts"],
+        "known_counts": store.meta["known_counts"],
+        "groups": int(table["group"].nunique()),
+        "lesions": int(table.loc[table["lesion"] != "", "lesion"].nunique()),
+        "duplicates": len(copies),
+        "duplicates_across_origins": int(crossing.sum()),
+        "nearly_empty": int((grey["sd"] < EMPTY_SD).sum()),
+        "notes": store.meta["notes"],
+        "digest": store.digest,
+    }
+
+
+def grey_levels(store: TileStore) -> pd.DataFrame:
+    """Mean and standard deviation of each tile, float64 columns ``mean``, ``sd``, 0..255."""
+    values = np.empty((len(store), 2))
+    for start in range(0, len(store), BLOCK):
+        block = store.images[start : start + BLOCK].reshape(-1, store.images.shape[1] ** 2)
+        values[start : start + len(block), 0] = block.mean(axis=1)
+        values[start : start + len(block), 1] = block.std(axis=1)
+    return pd.DataFrame(values, columns=["mean", "sd"])
+
+
+def counts_table(store: TileStore) -> pd.DataFrame:
+    """Tiles found and known, by origin and class; one row an origin, for display."""
+    rows = {}
+    for origin, known in store.meta["known_counts"].items():
+        found = store.meta["counts"].get(origin, [0] * len(CODES))
+        rows[origin, "found"], rows[origin, "Kaggle set"] = found, known
+    held_out = [origin for origin in store.meta["known_counts"] if origin != "training"]
+    for kind in ("found", "Kaggle set"):
+        rows["held out, merged", kind] = np.sum([rows[o, kind] for o in held_out], axis=0).tolist()
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(CODES))
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["part", "tiles"])
+    return table.assign(all=table.sum(axis=1))

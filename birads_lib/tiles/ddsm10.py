@@ -1,0 +1,292 @@
+"""The Kaggle set `skooch/ddsm-mammography` into a store: the data merging of the study.
+
+The set's test files hold masses only and its validation files hardly anything
+but calcifications (the paper, section III.5: "the test and validation data
+separation was wrong"). Here they become one held-out set. Each tile keeps where
+it came from, and every record is checked before it is believed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from birads_lib.errors import DataError
+from birads_lib.files import read_json
+from birads_lib.labels import CLASSES, CODES
+from birads_lib.tiles import layout
+from birads_lib.tiles.store import TileStore, load_array, open_images, writing_store
+from birads_lib.tiles.tfrecord import Feature, count_records, decode_example, read_payloads
+
+Progress = Callable[[int, int], None]
+"""Called with (tiles done, tiles in all)."""
+
+SCAN_NAME = re.compile(r"(?P<patient>P_\d+)_(?P<side>LEFT|RIGHT)_(?P<view>CC|MLO)")
+"""CBIS-DDSM's names, as in ``P_00098_RIGHT_MLO.jpg``."""
+KNOWN_COUNTS = {
+    "training": layout.TRAINING_COUNTS,
+    "test10": layout.TEST10_COUNTS,
+    "cv10": layout.CV10_COUNTS,
+}
+
+
+@dataclass
+class Merged:
+    """What merging gathers: table rows, and what there is to say about them."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    remarks: Counter[str] = field(default_factory=Counter)
+
+
+def merge_ddsm10(
+    src: str | os.PathLike[str],
+    store: str | os.PathLike[str],
+    progress: Progress | None = None,
+) -> TileStore:
+    """Merge the Kaggle layout into one store.
+
+    Args:
+        src: Folder with the files nested as Kaggle unpacks them, or flat. Fewer
+            than five training files, or held-out files absent, are noted.
+        store: Folder to write; it replaces an earlier one when all has been read.
+        progress: Called with tiles done and tiles in all.
+
+    Returns:
+        The opened store. ``meta`` has ``counts`` (by origin, labels 0 to 4),
+        ``known_counts`` (what the Kaggle set holds) and ``notes``.
+
+    Raises:
+        DataError: No file found, a record or array is damaged, a label is out of
+            range or contradicts ``label_normal``, or a class has no tile at all.
+    """
+    source = Path(src)
+    training, held_out, notes = find_files(source)
+    labels = {part.name: _read_labels(part, data, file) for part, data, file in held_out}
+    counts = [count_records(path) for path in training]
+    total = sum(counts) + sum(map(len, labels.values()))
+    merged = Merged()
+    with writing_store(store, total) as writer:
+        row = 0
+        for path in training:
+            row = _read_training_file(path, source, writer.images, row, merged)
+            if progress:
+                progress(row, total)
+        for part, data, _ in held_out:
+            row = _read_held_out(part.name, data, source, labels[part.name], writer, row, merged)
+            if progress:
+                progress(row, total)
+        table = pd.DataFrame(merged.rows)
+        notes += [f"{remark}: {count:,} tiles" for remark, count in sorted(merged.remarks.items())]
+        truth = source / "truth" / "table.parquet"
+        if truth.exists():
+            table = _groups_from_truth(table, truth)
+            notes.append("groups and lesions taken from the simulation's own record")
+        _refuse_empty_class(source, table["label"])
+        description = source / "phantom.json"
+        writer.table = table
+        writer.meta = {
+            "simulated": description.exists(),
+            "source": read_json(description) if description.exists() else {"layout": "ddsm10"},
+            "counts": counts_by_origin(table),
+            "known_counts": {k: list(v) for k, v in KNOWN_COUNTS.items()},
+            "notes": notes,
+        }
+    return TileStore.open(store)
+
+
+def find_files(
+    source: Path,
+) -> tuple[list[Path], list[tuple[layout.HeldOutFile, Path, Path]], list[str]]:
+    """Find the set's files by name, up to three folders deep.
+
+    Returns:
+        Training files in order; held-out parts with data and label file; notes
+        on what is absent.
+
+    Raises:
+        DataError: The folder or every file is missing, a name stands twice, or
+            an array lacks its labels.
+    """
+    if not source.is_dir():
+        raise DataError(f"{source}: no such folder; give the unpacked Kaggle set")
+    found: dict[str, Path] = {}
+    for pattern in ("*", "*/*", "*/*/*"):
+        for path in sorted(source.glob(pattern)):
+            if path.suffix not in (".tfrecords", ".npy") or "truth" in path.parts:
+                continue
+            if path.name in found:
+                raise DataError(f"{path}: also at {found[path.name]}; keep one of the two")
+            found[path.name] = path
+    names = [Path(p).name for p in layout.TRAINING_PATHS]
+    training = [found[name] for name in names if name in found]
+    notes = [f"training file absent: {name}" for name in names if name not in found]
+    held_out = []
+    for part in layout.HELD_OUT_FILES:
+        data, labels = (found.get(Path(p).name) for p in (part.data, part.labels))
+        if data and labels:
+            held_out.append((part, data, labels))
+        elif data or labels:
+            there, lacking = (data, part.labels) if data else (labels, part.data)
+            raise DataError(f"{there}: {Path(lacking).name} is missing; copy it beside")
+        else:
+            notes.append(f"held-out part absent: {part.name}")
+    if not training and not held_out:
+        raise DataError(
+            f"{source}: none of {names[0]}, test10_data.npy, ... found; "
+            "give the folder that holds the unpacked Kaggle set"
+        )
+    return training, held_out, notes
+
+
+def decode_filename(value: Feature) -> str:
+    """Read a recorded file name: UTF-32-LE padded with NUL, or plain UTF-8; "" if absent.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if value is None or isinstance(value, int):
+        return ""
+    raw = bytes(value)
+    try:
+        return raw.decode("utf-32-le").rstrip("\0")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8").rstrip("\0")
+
+
+def describe(tile: str, label: int, filename: str) -> dict[str, Any]:
+    """What a file name tells of a tile: patient, side, view, lesion, group.
+
+    Normal tiles are all named NORMAL, so each is a group of its own. Crops of
+    one lesion share name and label; two lesions of one class in one scan cannot
+    be told apart and count as one.
+    """
+    match = SCAN_NAME.search(filename)
+    patient, side, view = match.group("patient", "side", "view") if match else ("", "", "")
+    stem = Path(filename).stem
+    named = bool(stem) and filename != layout.NORMAL_FILENAME
+    lesion = (f"{stem}/{CODES[label]}" if named else tile) if label else ""
+    return {
+        "tile": tile,
+        "label": label,
+        "group": patient or (stem if named else tile),
+        "lesion": lesion,
+        "filename": filename,
+        "patient": patient,
+        "side": side,
+        "view": view,
+    }
+
+
+def counts_by_origin(table: pd.DataFrame) -> dict[str, list[int]]:
+    """Tiles of labels 0 to 4 for each origin."""
+    return {
+        str(origin): np.bincount(rows["label"], minlength=len(CLASSES)).tolist()
+        for origin, rows in table.groupby("origin", sort=False)
+    }
+
+
+def _read_training_file(
+    path: Path, source: Path, images: NDArray[np.uint8], row: int, merged: Merged
+) -> int:
+    for index, payload in enumerate(read_payloads(path)):
+        where = f"{path}: record {index}"
+        try:
+            features = decode_example(payload)
+            filename = decode_filename(features.get(layout.FEATURE_FILENAME))
+        except ValueError as error:
+            raise DataError(f"{where} is not an example ({error}); download it again") from None
+        image = features.get(layout.FEATURE_IMAGE)
+        if not isinstance(image, bytes | memoryview) or len(image) != layout.IMAGE_BYTES:
+            size = len(image) if isinstance(image, bytes | memoryview) else "no"
+            raise DataError(
+                f"{where} has an image of {size} bytes; expected {layout.IMAGE_BYTES:,} "
+                f"({layout.TILE} x {layout.TILE}); give the unchanged file of the data set"
+            )
+        images[row] = np.frombuffer(image, np.uint8).reshape(layout.TILE, layout.TILE)
+        label = _checked_label(where, features)
+        if not filename:
+            merged.remarks["file name absent"] += 1
+        for extra in features.keys() - set(layout.FEATURES):
+            merged.remarks[f"extra feature {extra!r} passed over"] += 1
+        entry = describe(f"{path.stem}/{index:05d}", label, filename)
+        relative = path.relative_to(source).as_posix()
+        merged.rows.append({**entry, "source": relative, "origin": "training"})
+        row += 1
+    return row
+
+
+def _checked_label(where: str, features: dict[str, Feature]) -> int:
+    label, normal = features.get(layout.FEATURE_LABEL), features.get(layout.FEATURE_NORMAL)
+    if not isinstance(label, int) or not 0 <= label < len(CLASSES):
+        raise DataError(f"{where} has label {label}; expected 0 to 4; download the file again")
+    if normal is not None and normal != int(label > 0):
+        raise DataError(
+            f"{where} has label {label} but label_normal {normal}; expected {int(label > 0)}; "
+            "download the file again"
+        )
+    return label
+
+
+def _read_labels(part: layout.HeldOutFile, data: Path, file: Path) -> NDArray[np.int64]:
+    labels = load_array(file)
+    count = len(open_images(data))
+    if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"{file}: holds {labels.dtype} {labels.shape}; expected {count} whole numbers, "
+            f"one for each image of {data.name}; give the unchanged file of the data set"
+        )
+    labels = labels.reshape(-1).astype(np.int64)
+    wrong = labels[(labels < 0) | (labels >= len(CLASSES))]
+    if len(wrong):
+        raise DataError(f"{file}: label {wrong[0]} found; expected 0 to 4; download it again")
+    return labels
+
+
+def _read_held_out(
+    name: str,
+    data: Path,
+    source: Path,
+    labels: NDArray[np.int64],
+    writer: Any,
+    row: int,
+    merged: Merged,
+) -> int:
+    images = open_images(data)
+    step = 256
+    for start in range(0, len(images), step):
+        block = images[start : start + step]
+        writer.images[row + start : row + start + len(block)] = block
+    relative = data.relative_to(source).as_posix()
+    for index, label in enumerate(labels.tolist()):
+        entry = describe(f"{name}/{index:05d}", label, "")
+        merged.rows.append({**entry, "source": relative, "origin": name})
+    merged.remarks[f"{name} carries no file names"] += len(images)
+    return row + len(images)
+
+
+def _groups_from_truth(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A simulated set knows its patients and lesions; a real one's names do not."""
+    truth = pd.read_parquet(path).set_index("tile")
+    if set(table["tile"]) - set(truth.index):
+        raise DataError(f"{path}: lacks some of the tiles; write the simulated set again")
+    truth = truth.loc[table["tile"]].reset_index()
+    return table.assign(group=truth["patient"], lesion=truth["lesion"])
+
+
+def _refuse_empty_class(source: Path, labels: Sequence[int] | pd.Series) -> None:
+    counts = np.bincount(labels, minlength=len(CLASSES))
+    empty = [f"{c.label} ({c.title})" for c in CLASSES if counts[c.label] == 0]
+    if empty:
+        raise DataError(
+            f"{source}: no tile of label {', '.join(empty)}; the study needs every class, "
+            "so add the files that hold them"
+        )

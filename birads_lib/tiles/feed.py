@@ -1,0 +1,155 @@
+"""Tiles to batches for Keras: shuffled, turned, resized, in the order a seed decides."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from birads_lib.errors import UsageError, one_of
+
+BALANCES = ("none", "weights", "sampling")
+DIGEST_BLOCK = 1024
+
+
+def resize_tiles(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize grey images, averaging over areas where they shrink (no aliasing).
+
+    Args:
+        images: uint8 (N, H, W).
+        size: (height, width) wanted.
+
+    Returns:
+        uint8 (N, height, width).
+    """
+    if images.shape[1:] == size:
+        return np.ascontiguousarray(images)
+    shrinks = size[0] <= images.shape[1] and size[1] <= images.shape[2]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = np.empty((len(images), *size), np.uint8)
+    for source, target in zip(images, resized, strict=True):
+        cv2.resize(source, size[::-1], dst=target, interpolation=how)
+    return resized
+
+
+def network_input(images: NDArray[np.uint8], channels: int) -> NDArray[np.float32]:
+    """Grey images as a network takes them: float32 (N, H, W, channels), 0..255."""
+    return np.repeat(images[..., np.newaxis].astype(np.float32), channels, axis=-1)
+
+
+class TileBatches(keras.utils.PyDataset):
+    """Batches of one part of the tiles; epoch ``e`` is decided by the seed and ``e`` alone.
+
+    Args:
+        images: uint8 (N, S, S), square.
+        targets: int (N,) class labels, or uint8 (N, S, S) images to rebuild.
+        input_shape: (height, width, channels) of the network.
+        batch_size: Tiles a batch.
+        seed: For order, turns and added noise. ``None``: in order, nothing random.
+        turn: Flip and quarter-turn tiles at random before they are resized.
+        balance: ``"none"``; ``"weights"``: each class weighs the same in sum;
+            ``"sampling"``: tiles are drawn so that classes come up equally often.
+        noise: Standard deviation, grey levels, of noise added to the input (not to
+            the target); for training an autoencoder on tiles whose truth is unknown.
+
+    Each batch is ``(x, y)`` or ``(x, y, weight)``: x float32 (batch, height, width,
+    channels) in 0..255; y int64 (batch,) or float32 (batch, height, width, 1).
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        targets: NDArray[Any],
+        input_shape: tuple[int, int, int],
+        batch_size: int = 32,
+        seed: int | None = None,
+        turn: bool = False,
+        balance: str = "none",
+        noise: float = 0.0,
+    ):
+        super().__init__()
+        if len(images) != len(targets) or not len(images):
+            raise UsageError(f"batches: {len(images)} tiles and {len(targets)} targets given")
+        self.images, self.targets = images, targets
+        self.input_shape, self.batch_size = input_shape, batch_size
+        self.seed, self.turn, self.noise = seed, turn, noise
+        self.balance = one_of("balance", balance, BALANCES)
+        self.rebuilds = targets.ndim > 1
+        self.start_epoch(0)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.images) / self.batch_size)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Take the order of an epoch, counted from 0."""
+        self._epoch = epoch
+        if self.seed is None:
+            self._order = np.arange(len(self.images))
+            return
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.balance == "sampling":
+            share = self._class_weights()[self.targets]
+            size = len(self.images)
+            self._order = rng.choice(size, size, p=share / share.sum())
+        else:
+            self._order = rng.permutation(len(self.images))
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        x = np.asarray(self.images[rows])
+        y = self.targets[rows]
+        rng = None
+        if self.seed is not None:
+            rng = np.random.default_rng([self.seed, self._epoch, index])
+            if self.turn:
+                turns = rng.integers(8, size=len(rows))
+                x = _turned(x, turns)
+                y = _turned(y, turns) if self.rebuilds else y
+        batch = self._as_input(x, rng)
+        if self.rebuilds:
+            return batch, network_input(resize_tiles(y, self.input_shape[:2]), 1)
+        if self.balance == "weights":
+            return batch, y, self._class_weights()[y]
+        return batch, y
+
+    def digest(self) -> str:
+        """SHA-256 over tiles, targets and settings: what a training depends on."""
+        digest = hashlib.sha256(
+            repr(
+                (self.input_shape, self.batch_size, self.seed, self.turn, self.balance, self.noise)
+            ).encode()
+        )
+        for array in (self.images, self.targets):
+            for start in range(0, len(array), DIGEST_BLOCK):
+                digest.update(np.ascontiguousarray(array[start : start + DIGEST_BLOCK]))
+        return digest.hexdigest()
+
+    def _as_input(
+        self, x: NDArray[np.uint8], rng: np.random.Generator | None
+    ) -> NDArray[np.float32]:
+        batch = network_input(resize_tiles(x, self.input_shape[:2]), self.input_shape[2])
+        if self.noise and rng is not None:
+            batch += self.noise * rng.standard_normal(batch.shape, np.float32)
+            np.clip(batch, 0, 255, out=batch)
+        return batch
+
+    def _class_weights(self) -> NDArray[np.float32]:
+        """Weight of each class, mean 1 over the tiles, float32 (classes,)."""
+        counts = np.bincount(self.targets)
+        return (len(self.targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(
+            np.float32
+        )
+
+
+def _turned(images: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """One of the square's eight symmetries for each image (N, S, S)."""
+    turned = np.empty_like(images)
+    for image, target, turn in zip(images, turned, turns, strict=True):
+        flipped = image[:, ::-1] if turn >= 4 else image
+        target[...] = np.rot90(flipped, turn % 4)
+    return turned

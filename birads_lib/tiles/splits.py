@@ -1,0 +1,89 @@
+"""Which tiles teach, which steer, which judge: the study's divisions, each by name."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+from birads_lib.errors import DataError, one_of
+from birads_lib.labels import CLASSES
+
+TRAIN, VALIDATION, HELD_OUT = "train", "validation", "held-out"
+PROTOCOLS = ("official", "random_tenth", "training")
+
+
+def make_splits(
+    table: pd.DataFrame, protocol: str = "official", validation: float = 0.1, seed: int = 0
+) -> pd.Series:
+    """Assign each tile to one part.
+
+    Args:
+        table: A store's table.
+        protocol: ``"official"``: test10 and cv10, merged, are held out.
+            ``"random_tenth"``: a random tenth of the training records is held out,
+            whatever lesion it shows, as most public notebooks do; it leaks.
+            ``"training"``: the training tiles judge themselves, which is what the
+            totals of the paper's Figures 5 and 7 imply; tiles of test10 and cv10
+            are left out.
+        validation: Share of the training tiles, by group, that steers training; 0..0.5.
+        seed: For the draws.
+
+    Returns:
+        Series of ``"train"``, ``"validation"``, ``"held-out"`` or "" (not used),
+        indexed like ``table``. Groups do not cross between train and validation.
+        Under ``"training"`` train tiles double as held-out; the caller scores them.
+
+    Raises:
+        UsageError: Unknown protocol.
+        DataError: A class has no tile in the train or the held-out part.
+    """
+    one_of("protocol", protocol, PROTOCOLS)
+    training = (table["origin"] == "training").to_numpy()
+    split = np.where(training, TRAIN, HELD_OUT if protocol == "official" else "").astype(object)
+    rng = np.random.default_rng(seed)
+    if protocol == "random_tenth":
+        split[_random_tenth(table, training, rng)] = HELD_OUT
+    rows = np.flatnonzero(split == TRAIN)
+    if validation > 0:
+        split[rows[_grouped_share(table.iloc[rows], validation, rng)]] = VALIDATION
+    parts = pd.Series(split, index=table.index, name="split")
+    _refuse_empty(table["label"], parts, HELD_OUT if protocol != "training" else TRAIN)
+    return parts
+
+
+def _random_tenth(table: pd.DataFrame, training: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    rows = np.flatnonzero(training)
+    labels = table["label"].to_numpy()[rows]
+    _, tenth = train_test_split(
+        rows, test_size=0.1, stratify=labels, random_state=int(rng.integers(2**31))
+    )
+    return tenth
+
+
+def _grouped_share(table: pd.DataFrame, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Rows, as positions, of about ``share`` of the tiles in whole groups.
+
+    Where a class has fewer groups than there are folds, the fold that shows
+    the most classes is taken.
+    """
+    folds = max(2, round(1 / share))
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    labels = table["label"].to_numpy()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        parts = [part for _, part in splitter.split(table, labels, table["group"])]
+    return max(parts, key=lambda part: len(np.unique(labels[part])))
+
+
+def _refuse_empty(labels: pd.Series, parts: pd.Series, judged: str) -> None:
+    for part in (TRAIN, judged):
+        present = set(labels[parts == part])
+        for tile_class in CLASSES:
+            if tile_class.label not in present:
+                raise DataError(
+                    f"{part} part: no tile of label {tile_class.label} ({tile_class.title}); "
+                    "give the files that hold them"
+                )

@@ -1,0 +1,235 @@
+"""The one form in which tiles are kept: a memory-mapped array beside a table.
+
+A store is a folder of three files: ``images.npy``, uint8 of shape
+(N, 299, 299); ``table.parquet``, one row a tile in the same order; and
+``store.json``, its digest, counts and whatever the reader had to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from birads_lib.errors import DataError
+from birads_lib.files import read_json, whole_folder, write_json
+from birads_lib.labels import CLASSES, CODES
+from birads_lib.tiles.layout import TILE
+
+IMAGES, TABLE, META = "images.npy", "table.parquet", "store.json"
+COLUMNS = (
+    "tile", "label", "group", "lesion", "source", "origin", "filename",
+    "patient", "side", "view", "digest",
+)  # fmt: skip
+"""``tile`` unique id; ``label`` 0..4; ``group`` patient, scan or lesion, the best
+known; ``lesion`` "" for normal tiles; ``source`` file it was read from; ``origin``
+part of the original division; ``filename`` as recorded, "" if none; ``digest``
+SHA-256 of the pixels."""
+
+
+class ImageRows:
+    """Some rows of an image array, read only when asked for.
+
+    Indexing gives uint8 arrays of shape (..., 299, 299), as the array's would.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], rows: NDArray[np.int64]):
+        self._images, self._rows = images, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
+        return np.asarray(self._images[self._rows[index]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self._images[self._rows], dtype=dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self._rows), *self._images.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        return self._images.dtype
+
+
+class TileStore:
+    """Tiles and what is known of each.
+
+    Attributes:
+        images: uint8 (N, 299, 299), 0..255; a read-only memory map, or rows of one.
+        table: DataFrame of N rows with the columns of ``COLUMNS``.
+        meta: What ``store.json`` says: ``digest``, ``simulated``, ``counts``, ``notes``.
+        path: The store's folder.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        images: NDArray[np.uint8] | ImageRows,
+        table: pd.DataFrame,
+        meta: dict[str, Any],
+    ):
+        self.path, self.images, self.table, self.meta = path, images, table, meta
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> TileStore:
+        """Open a store without reading its images.
+
+        Raises:
+            DataError: A file is missing or broken, or array and table disagree.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such store; make one with `birads merge SRC {folder}`")
+        meta = read_json(folder / META)
+        images = open_images(folder / IMAGES)
+        try:
+            table = pd.read_parquet(folder / TABLE)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{folder / TABLE}: not readable ({error}); merge the tiles again"
+            ) from None
+        missing = set(COLUMNS) - set(table.columns)
+        if missing or len(table) != len(images):
+            raise DataError(
+                f"{folder}: {len(images)} images, {len(table)} table rows, columns missing: "
+                f"{sorted(missing) or 'none'}; merge the tiles again"
+            )
+        return cls(folder, images, table, meta)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{code} {n}" for code, n in zip(CODES, self.counts(), strict=True))
+        kind = "simulated" if self.simulated else "real"
+        return f"TileStore({len(self)} {kind} tiles: {counts}; {self.path.name})"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the tiles were drawn by a computer."""
+        return bool(self.meta["simulated"])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the tiles' ids, labels and pixel digests, in order."""
+        return str(self.meta["digest"])
+
+    def counts(self) -> NDArray[np.int64]:
+        """Tiles of each label 0..4, int64 (5,)."""
+        return np.bincount(self.table["label"], minlength=len(CLASSES)).astype(np.int64)
+
+    def subset(self, mask: NDArray[np.bool_] | pd.Series) -> TileStore:
+        """The tiles where ``mask``, bool (N,), is true; images are still read lazily."""
+        rows = np.flatnonzero(np.asarray(mask, dtype=bool))
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return TileStore(self.path, ImageRows(np.asanyarray(self.images), rows), table, self.meta)
+
+    def rows_of(self, tiles: Sequence[str]) -> NDArray[np.int64]:
+        """Row of each tile id, int64; ids that are not here raise ``KeyError``."""
+        position = pd.Series(np.arange(len(self)), index=self.table["tile"])
+        return position.loc[list(tiles)].to_numpy()
+
+
+def open_images(path: Path) -> NDArray[np.uint8]:
+    """Memory-map tile images; pickled files are refused.
+
+    Returns:
+        uint8 (N, 299, 299), read-only. A trailing axis of one channel is dropped.
+
+    Raises:
+        DataError: Not a ``.npy`` file, pickled, or of another type or size.
+    """
+    images = load_array(path, mmap_mode="r")
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.dtype != np.uint8 or images.shape[1:] != (TILE, TILE):
+        raise DataError(
+            f"{path}: holds {images.dtype} {images.shape}; expected uint8 (N, {TILE}, {TILE}) "
+            "with or without a last axis of 1; give the unchanged file of the data set"
+        )
+    return images
+
+
+def load_array(path: Path, mmap_mode: Any = None) -> NDArray[Any]:
+    """``numpy.load`` without pickle, with errors a user can act on.
+
+    Raises:
+        DataError: The file is missing, truncated, pickled or not ``.npy``.
+    """
+    try:
+        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; copy it beside the others") from None
+    except (ValueError, EOFError, OSError) as error:
+        reason = "pickled objects" if "allow_pickle" in str(error) else "truncated or not .npy"
+        raise DataError(
+            f"{path}: refused ({reason}); give the unchanged file of the data set"
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: an archive, not one array; give the unchanged .npy file")
+    return array
+
+
+def digest_of(table: pd.DataFrame) -> str:
+    """SHA-256 over ids, labels and pixel digests of a store's table, in order."""
+    digest = hashlib.sha256()
+    for tile, label, pixels in zip(table["tile"], table["label"], table["digest"], strict=True):
+        digest.update(f"{tile}\t{label}\t{pixels}\n".encode())
+    return digest.hexdigest()
+
+
+class StoreWriter:
+    """Fills the images of a new store; see ``writing_store``."""
+
+    def __init__(self, folder: Path, count: int):
+        self.folder = folder
+        self.images = np.lib.format.open_memmap(
+            folder / IMAGES, mode="w+", dtype=np.uint8, shape=(count, TILE, TILE)
+        )
+        self.table: pd.DataFrame | None = None
+        self.meta: dict[str, Any] = {}
+
+
+@contextmanager
+def writing_store(path: str | os.PathLike[str], count: int) -> Iterator[StoreWriter]:
+    """Make a store of ``count`` tiles, whole or not at all.
+
+    The block fills ``writer.images``, sets ``writer.table`` (without ``digest``)
+    and ``writer.meta``; digests and counts are added here.
+    """
+    with whole_folder(path) as folder:
+        writer = StoreWriter(folder, count)
+        yield writer
+        assert writer.table is not None and len(writer.table) == count
+        pixels = [hashlib.sha256(image.tobytes()).hexdigest() for image in writer.images]
+        table = writer.table.assign(digest=pixels)
+        writer.images.flush()
+        table.to_parquet(folder / TABLE, index=False)
+        write_json(folder / META, {**writer.meta, "digest": digest_of(table)})
+
+
+def verify_store(store: TileStore) -> list[str]:
+    """Check every tile's pixels, and the store's digest, against the table.
+
+    Returns:
+        One line for each thing that differs; empty when all is as written.
+    """
+    found = []
+    for index, (tile, known) in enumerate(
+        zip(store.table["tile"], store.table["digest"], strict=True)
+    ):
+        if hashlib.sha256(store.images[index].tobytes()).hexdigest() != known:
+            found.append(f"{store.path / IMAGES}: tile {tile} (row {index}) has changed")
+    if digest_of(store.table) != store.digest:
+        found.append(f"{store.path / TABLE}: the table has changed")
+    return found
