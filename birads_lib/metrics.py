@@ -168,6 +168,41 @@ def check_predictions(predictions: pd.DataFrame) -> None:
         raise DataError("predictions: no rows")
 
 
+def peak_signal_to_noise(images: Any, truth: Any) -> Floats:
+    """Peak signal-to-noise ratio of each tile in decibels, float (N,); peak 255.
+
+    Args:
+        images: uint8 (N, H, W).
+        truth: The same without noise. A perfect tile counts as 99 dB.
+    """
+    error = np.square(np.asarray(images, np.float32) - truth).mean(axis=(1, 2))
+    return np.minimum(10 * np.log10(255.0**2 / np.maximum(error, 1e-9)), 99.0)
+
+
+def mean_with_interval(
+    values: Any, groups: Any, replicates: int = REPLICATES, seed: int = 0
+) -> dict[str, Any]:
+    """Mean of ``values`` (N,) with the 95 % interval of a bootstrap over ``groups`` (N,)."""
+    group = pd.factorize(np.asarray(groups))[0]
+    sums = _sum_by_group(group, np.stack([values, np.ones(len(values))], axis=1))
+    draws = _draw_groups(len(sums), replicates, seed)
+    totals = np.concatenate([sums.sum(0)[np.newaxis], draws @ sums])
+    stated = _stated(totals[:, 0] / totals[:, 1])
+    assert stated is not None
+    return stated
+
+
+def in_words(figure: dict[str, Any] | None, form: str = ".3f") -> str:
+    """A figure with its interval for a sentence: ``"0.912 (0.890 to 0.931)"``."""
+    if figure is None:
+        return "not defined"
+    value = format(figure["value"], form)
+    if figure["interval"] is None:
+        return value
+    low, high = (format(bound, form) for bound in figure["interval"])
+    return f"{value} ({low} to {high})"
+
+
 def roc_curve(scores: Any, positive: Any) -> pd.DataFrame:
     """Points of the receiver operating characteristic.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from birads_lib.errors import UsageError, one_of
 
 BALANCES = ("none", "weights", "sampling")
-DIGEST_BLOCK = 1024
+BLOCK = 512  # tiles read at a time
 
 
 def resize_tiles(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -37,6 +37,49 @@ def resize_tiles(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
     return resized
 
 
+def resized_tiles(
+    images: Any, size: int, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.uint8]:
+    """Tiles of a store resized to ``size`` x ``size``, read a block at a time.
+
+    Args:
+        images: uint8 (N, H, W), such as a store's memory map.
+        size: Side wanted, px.
+        rows: Which tiles, int (n,); ``None`` for all.
+
+    Returns:
+        uint8 (n, size, size).
+    """
+    rows = np.arange(len(images)) if rows is None else rows
+    small = np.empty((len(rows), size, size), np.uint8)
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        small[start : start + len(block)] = resize_tiles(images[block], (size, size))
+    return small
+
+
+def random_patches(
+    images: NDArray[np.uint8], size: int, seed: int
+) -> NDArray[np.uint8]:
+    """One square patch of each tile, at a place drawn by seed: uint8 (N, size, size).
+
+    Equal seeds cut equal places, so noisy and clean tiles stay in step.
+    """
+    rng = np.random.default_rng(seed)
+    corners = rng.integers(0, np.array(images.shape[1:]) - size + 1, (len(images), 2))
+    patches = np.empty((len(images), size, size), np.uint8)
+    for patch, image, (row, column) in zip(patches, images, corners, strict=True):
+        patch[...] = image[row : row + size, column : column + size]
+    return patches
+
+
+def add_noise(images: NDArray[np.uint8], sd: float, seed: int) -> NDArray[np.uint8]:
+    """Grey tiles with white Gaussian noise of ``sd`` grey levels: uint8, same shape."""
+    rng = np.random.default_rng(seed)
+    noisy = images + sd * rng.standard_normal(images.shape, np.float32)
+    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+
+
 def network_input(images: NDArray[np.uint8], channels: int) -> NDArray[np.float32]:
     """Grey images as a network takes them: float32 (N, H, W, channels), 0..255."""
     return np.repeat(images[..., np.newaxis].astype(np.float32), channels, axis=-1)
@@ -54,8 +97,8 @@ class TileBatches(keras.utils.PyDataset):
         turn: Flip and quarter-turn tiles at random before they are resized.
         balance: ``"none"``; ``"weights"``: each class weighs the same in sum;
             ``"sampling"``: tiles are drawn so that classes come up equally often.
-        noise: Standard deviation, grey levels, of noise added to the input (not to
-            the target); for training an autoencoder on tiles whose truth is unknown.
+        noise: Most noise added to the input, not to the target: each tile gets white
+            Gaussian noise with a standard deviation drawn from 0 to this, grey levels.
 
     Each batch is ``(x, y)`` or ``(x, y, weight)``: x float32 (batch, height, width,
     channels) in 0..255; y int64 (batch,) or float32 (batch, height, width, 1).
@@ -125,8 +168,8 @@ class TileBatches(keras.utils.PyDataset):
             ).encode()
         )
         for array in (self.images, self.targets):
-            for start in range(0, len(array), DIGEST_BLOCK):
-                digest.update(np.ascontiguousarray(array[start : start + DIGEST_BLOCK]))
+            for start in range(0, len(array), BLOCK):
+                digest.update(np.ascontiguousarray(array[start : start + BLOCK]))
         return digest.hexdigest()
 
     def _as_input(
@@ -134,7 +177,8 @@ class TileBatches(keras.utils.PyDataset):
     ) -> NDArray[np.float32]:
         batch = network_input(resize_tiles(x, self.input_shape[:2]), self.input_shape[2])
         if self.noise and rng is not None:
-            batch += self.noise * rng.standard_normal(batch.shape, np.float32)
+            strength = self.noise * rng.random((len(batch), 1, 1, 1), np.float32)
+            batch += strength * rng.standard_normal(batch.shape, np.float32)
             np.clip(batch, 0, 255, out=batch)
         return batch
 

@@ -1,0 +1,1 @@
+"""The study itself: what the paper prints, the runs, their figures and their ledger."""

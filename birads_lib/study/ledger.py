@@ -1,0 +1,81 @@
+"""What a run holds, with digests: written when it is done, checked by ``birads verify``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from birads_lib.errors import DataError
+from birads_lib.files import read_json, sha256, write_json
+from birads_lib.metrics import summarise
+from birads_lib.tiles.store import TileStore, verify_store
+
+LEDGER = "results/ledger.json"
+METRICS = "results/metrics.json"
+FOLDERS = ("models", "predictions", "figures", "results", "notebooks", "tiles")
+
+
+def write_results(run: str | os.PathLike[str]) -> None:
+    """Compute ``results/metrics.json`` from the predictions, then ``results/ledger.json``."""
+    folder = Path(run)
+    write_json(folder / METRICS, metrics_of(folder))
+    files = {
+        path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)
+    }
+    write_json(
+        folder / LEDGER,
+        {"run": folder.name, "data": TileStore.open(folder / "store").digest, "files": files},
+    )
+
+
+def metrics_of(folder: Path) -> list[dict[str, Any]]:
+    """Every figure of merit of a run, from its tables of predictions alone.
+
+    Raises:
+        DataError: There are none.
+    """
+    tables = sorted((folder / "predictions").glob("*.parquet"))
+    if not tables:
+        raise DataError(f"{folder / 'predictions'}: no predictions; run `birads study` first")
+    return [record for table in tables for record in summarise(pd.read_parquet(table))]
+
+
+def verify_run(run: str | os.PathLike[str]) -> list[str]:
+    """Check a run's store, files and metrics.
+
+    Returns:
+        One line for each thing that differs; empty when all is as written.
+
+    Raises:
+        DataError: Not a finished run.
+    """
+    folder = Path(run)
+    if not (folder / LEDGER).is_file():
+        raise DataError(f"{folder}: no {LEDGER}; give a store or a finished run")
+    ledger = read_json(folder / LEDGER)
+    found = verify_store(TileStore.open(folder / "store"))
+    for name, digest in ledger["files"].items():
+        path = folder / name
+        if not path.exists():
+            found.append(f"{path}: missing")
+        elif sha256(path) != digest:
+            found.append(f"{path}: changed since the run")
+    written, recomputed = read_json(folder / METRICS), metrics_of(folder)
+    for old, new in zip(written, recomputed, strict=False):
+        if old != new:
+            found.append(f"{folder / METRICS}: {old['stage']}: not what the predictions give")
+    if len(written) != len(recomputed):
+        found.append(f"{folder / METRICS}: {len(written)} records, recomputed {len(recomputed)}")
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    return [
+        path
+        for name in FOLDERS
+        for path in sorted((folder / name).rglob("*"))
+        if path.is_file() and path != folder / LEDGER and not path.name.startswith(".")
+    ]

@@ -1,0 +1,162 @@
+"""The runner: a chapter in percent format becomes an executed notebook, or an error.
+
+papermill alone warns about unknown parameters, does not see annotated ones and
+refuses ``.py`` files; the book would publish a traceback without a word. So the
+chapter is converted, its parameters are checked, it is executed under a
+temporary name, its outputs are checked, and only then does it get its name.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import papermill
+from nbformat import NotebookNode
+
+from birads_lib.errors import ChapterError, DataError, UsageError
+from birads_lib.files import read_json, whole_file
+from birads_lib.study.run import FIGURE_KEY
+
+PARAMETERS_TAG = "parameters"
+KERNEL = "python3"
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "MPLBACKEND": "agg"}
+
+
+def read_chapter(path: Path) -> NotebookNode:
+    """Read a chapter in percent format as a notebook without outputs.
+
+    Raises:
+        DataError: No such chapter.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such chapter")
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata["kernelspec"] = {
+        "name": KERNEL, "display_name": "Python 3", "language": "python",
+    }  # fmt: skip
+    return notebook
+
+
+def declared_parameters(notebook: NotebookNode) -> dict[str, Any]:
+    """Names and literal values of the cell tagged ``parameters``, annotated ones too.
+
+    Raises:
+        DataError: No such cell, more than one, or something other than a literal in it.
+    """
+    cells = [c for c in notebook.cells if PARAMETERS_TAG in c.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise DataError(f"chapter: {len(cells)} cells tagged {PARAMETERS_TAG!r}; expected one")
+    values: dict[str, Any] = {}
+    for statement in ast.parse(cells[0].source).body:
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, value = statement.targets[0], statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            target, value = statement.target, statement.value
+        else:
+            continue
+        try:
+            values[ast.unparse(target)] = ast.literal_eval(value)
+        except ValueError:
+            raise DataError(
+                f"chapter: parameter {ast.unparse(target)} is no plain value; give a number, "
+                "a string, a list or None"
+            ) from None
+    return values
+
+
+def check_parameters(
+    name: str, declared: dict[str, Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    """Return ``given`` if the chapter declares every name in it.
+
+    Raises:
+        UsageError: A name it does not declare.
+    """
+    unknown = sorted(given.keys() - declared.keys())
+    if unknown:
+        raise UsageError(
+            f"chapter {name}: no parameter {', '.join(unknown)}; it declares "
+            f"{', '.join(sorted(declared))}"
+        )
+    return given
+
+
+def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures: Path) -> None:
+    """Execute a chapter and write the executed notebook, whole or not at all.
+
+    Args:
+        source: The chapter, ``notebooks/NAME.py``.
+        target: Where the executed notebook goes, ``NAME.ipynb``.
+        parameters: Values for names of its parameters cell.
+        figures: Folder in which its figures' descriptions are found.
+
+    Raises:
+        UsageError: A parameter the chapter does not declare.
+        ChapterError: A cell failed; the message has the cell and its traceback.
+    """
+    notebook = read_chapter(source)
+    check_parameters(source.stem, declared_parameters(notebook), parameters)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    os.environ.update(QUIET)
+    with whole_file(target) as partial:
+        plain = partial.with_suffix(".in.ipynb")
+        try:
+            nbformat.write(notebook, plain)
+            papermill.execute_notebook(
+                plain, partial, parameters=parameters, kernel_name=KERNEL,
+                progress_bar=False, log_output=False, cwd=os.getcwd(),
+            )  # fmt: skip
+        except papermill.PapermillExecutionError as error:
+            raise ChapterError(_explain(source.stem, error)) from None
+        finally:
+            plain.unlink(missing_ok=True)
+        executed = nbformat.read(partial, as_version=4)
+        refuse_errors(source.stem, executed)
+        publishable(executed, figures)
+        nbformat.write(executed, partial)
+
+
+def refuse_errors(name: str, notebook: NotebookNode) -> None:
+    """Raise ``ChapterError`` if any cell holds an error or was not executed."""
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        if cell.execution_count is None:
+            raise ChapterError(f"chapter {name}: cell {index} was not executed")
+        for output in cell.outputs:
+            if output.output_type == "error":
+                raise ChapterError(
+                    f"chapter {name}: cell {index} failed: {output.ename}: {output.evalue}"
+                )
+
+
+def publishable(notebook: NotebookNode, figures: Path) -> None:
+    """Give figures their captions, drop messages, times and paths of this machine."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+        for output in cell.outputs:
+            name = output.get("metadata", {}).pop(FIGURE_KEY, None)
+            if name:
+                described = read_json(figures / f"{name}.json")
+                cell.metadata["mystnb"] = {
+                    "figure": {"caption": described["caption"], "name": f"fig-{name}"},
+                    "image": {"alt": described["alt"]},
+                }
+
+
+def _explain(name: str, error: papermill.PapermillExecutionError) -> str:
+    trace = ESCAPES.sub("", "\n".join(error.traceback))
+    return f"chapter {name}: cell {error.cell_index} failed\n\n{error.source}\n\n{trace}"

@@ -1,0 +1,160 @@
+"""Sizes of the study: which data, and which parameters each chapter gets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from birads_lib.errors import DataError, UsageError, one_of
+from birads_lib.files import fingerprint, read_json, sha256, write_json
+
+CHAPTERS = ("data_merging", "autoencoder", "gate", "attention", "cascade")
+"""The chapters that compute, in the order in which they build on each other."""
+DEFAULT = "laptop"
+KAGGLE = "skooch/ddsm-mammography"
+BUILD = Path("_build")
+
+_VALUE = {"type": ["number", "string", "boolean", "array", "null"]}
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "required": ["about", "data", "chapters"],
+        "additionalProperties": False,
+        "properties": {
+            "about": {"type": "string"},
+            "data": {
+                "oneOf": [
+                    {"const": "kaggle"},
+                    {
+                        "type": "object",
+                        "required": ["scale", "positives", "seed"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "scale": {"type": "number", "exclusiveMinimum": 0},
+                            "positives": {"type": "number"},
+                            "seed": {"type": "integer"},
+                        },
+                    },
+                ]
+            },
+            "all": {"type": "object", "additionalProperties": _VALUE},
+            "chapters": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    name: {"type": "object", "additionalProperties": _VALUE} for name in CHAPTERS
+                },
+            },
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One size of the study.
+
+    Attributes:
+        name: Such as ``"laptop"``.
+        about: One sentence for the reader.
+        phantom: ``scale``, ``positives`` and ``seed`` of the simulated set, or ``None``
+            where the Kaggle set is needed.
+        chapters: Parameters for each chapter, over those in its own cell.
+    """
+
+    name: str
+    about: str
+    phantom: dict[str, Any] | None
+    chapters: dict[str, dict[str, Any]]
+
+
+def read_profiles(path: str | os.PathLike[str] = "profiles.yml") -> dict[str, Profile]:
+    """Read and check ``profiles.yml``.
+
+    Raises:
+        DataError: Missing, not YAML, or not as the schema wants it.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        jsonschema.validate(raw, SCHEMA)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run from the project's folder") from None
+    except yaml.YAMLError as error:
+        raise DataError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    except jsonschema.ValidationError as error:
+        place = "/".join(map(str, error.absolute_path)) or "top level"
+        raise DataError(f"{path}: {place}: {error.message}; correct this entry") from None
+    return {name: _profile(name, entry) for name, entry in raw.items()}
+
+
+def get_profile(name: str, path: str | os.PathLike[str] = "profiles.yml") -> Profile:
+    """One profile by name.
+
+    Raises:
+        UsageError: No such profile; the message lists them.
+    """
+    profiles = read_profiles(path)
+    return profiles[one_of("profile", name, profiles)]
+
+
+def _profile(name: str, entry: dict[str, Any]) -> Profile:
+    shared = entry.get("all", {})
+    chapters = {c: {**shared, **entry["chapters"].get(c, {})} for c in CHAPTERS}
+    phantom = None if entry["data"] == "kaggle" else entry["data"]
+    return Profile(name, entry["about"], phantom, chapters)
+
+
+def run_folder(profile: Profile, data: str | None, build: Path = BUILD) -> Path:
+    """Where a run writes: ``run/<profile>``, or ``run/<profile>-<data digest>``."""
+    name = profile.name if data is None else f"{profile.name}-{data_digest(data, build)[:12]}"
+    return build / "run" / name
+
+
+def data_folder(profile: Profile, data: str | None, build: Path = BUILD) -> Path:
+    """Where a run reads: the folder given, or that of the profile's simulated set.
+
+    Raises:
+        UsageError: The profile needs the Kaggle set and no folder is given.
+    """
+    if data is not None:
+        return Path(data)
+    if profile.phantom is None:
+        raise UsageError(
+            f"profile {profile.name}: needs the Kaggle set {KAGGLE}; unpack it and give its "
+            "folder as DATA=... or --data"
+        )
+    phantom = profile.phantom
+    name = f"phantom-{phantom['scale']}-{phantom['positives']}-{phantom['seed']}"
+    return build / "data" / name
+
+
+def data_digest(folder: str | os.PathLike[str], build: Path = BUILD) -> str:
+    """SHA-256 over the files of a data folder, by relative name and content.
+
+    A file whose size and time of change are known from an earlier call is not read again.
+
+    Raises:
+        DataError: No such folder, or nothing in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give the unpacked data set")
+    remembered = build / "digests.json"
+    known = read_json(remembered) if remembered.exists() else {}
+    digests, seen = {}, {}
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        stat = path.stat()
+        key = f"{path.resolve()}\t{stat.st_size}\t{stat.st_mtime_ns}"
+        seen[key] = known.get(key) or sha256(path)
+        digests[path.relative_to(root).as_posix()] = seen[key]
+    if not digests:
+        raise DataError(f"{root}: an empty folder; give the unpacked data set")
+    if not seen.keys() <= known.keys():
+        write_json(remembered, {**known, **seen})
+    return fingerprint(digests)

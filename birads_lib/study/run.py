@@ -1,0 +1,209 @@
+"""One run's folder, as a chapter sees it: where things lie, and how results leave."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Image, Markdown, display
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from birads_lib.errors import DataError
+from birads_lib.files import read_json, sha256, whole_file, write_json
+from birads_lib.labels import LESION_CODES
+from birads_lib.metrics import PREDICTION_COLUMNS, check_predictions
+from birads_lib.tiles.phantom import PhantomTruth
+from birads_lib.tiles.splits import make_splits
+from birads_lib.tiles.store import TileStore
+
+FIGURE_KEY = "birads_figure"
+"""Output metadata that tells the runner which figure a cell shows."""
+SIMULATED = "simulated tiles"
+DPI = 120
+
+
+class Run:
+    """The folder of one run, opened by one chapter.
+
+    Args:
+        path: The run's folder, ``_build/run/<profile>``.
+        chapter: Name of the chapter that asks.
+        seed: The chapter's seed.
+
+    Attributes:
+        models, predictions, figures, results: Its folders.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], chapter: str, seed: int = 0):
+        self.path, self.chapter, self.seed = Path(path), chapter, seed
+        self.models = self.path / "models"
+        self.predictions = self.path / "predictions"
+        self.figures = self.path / "figures"
+        self.results = self.path / "results"
+        for folder in (self.models, self.predictions, self.figures, self.results):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def store_path(self) -> Path:
+        return self.path / "store"
+
+    @functools.cached_property
+    def store(self) -> TileStore:
+        """The run's merged tiles."""
+        return TileStore.open(self.store_path)
+
+    def split(self, validation: float) -> pd.Series:
+        """Part of each tile under the official protocol, see ``make_splits``."""
+        return make_splits(self.store.table, "official", validation, self.seed)
+
+    def truth(self, src: str | os.PathLike[str]) -> PhantomTruth | None:
+        """What a simulated set knows of its tiles; ``None`` for real ones."""
+        return PhantomTruth.open(src) if self.store.simulated else None
+
+    @property
+    def denoised_path(self) -> Path:
+        return self.path / "tiles" / "denoised.npy"
+
+    def save_denoised(self, tiles: NDArray[np.uint8]) -> None:
+        """Keep the denoised tiles, uint8 (N, S, S), in the store's order."""
+        with whole_file(self.denoised_path) as partial, open(partial, "wb") as file:
+            np.save(file, tiles, allow_pickle=False)
+
+    def denoised(self) -> NDArray[np.uint8]:
+        """The denoised tiles, memory-mapped uint8 (N, S, S), in the store's order."""
+        return np.load(self.denoised_path, mmap_mode="r", allow_pickle=False)
+
+    def save_predictions(
+        self, name: str, tiles: pd.DataFrame, scores: pd.DataFrame, **facts: Any
+    ) -> pd.DataFrame:
+        """Write one table of predictions; metrics and figures come from it alone.
+
+        Args:
+            name: File name without ending.
+            tiles: Rows of the store's table that were predicted.
+            scores: Same length; ``gate`` and C2 to C5 as far as they were computed.
+            facts: ``stage``, ``split``, ``protocol``, ``model``, ``threshold``.
+
+        Returns:
+            The table, columns ``PREDICTION_COLUMNS``.
+        """
+        table = tiles[["tile", "group", "label"]].reset_index(drop=True)
+        for column in ("gate", *LESION_CODES):
+            table[column] = scores[column].to_numpy(float) if column in scores else np.nan
+        table = table.assign(**facts, seed=self.seed)[list(PREDICTION_COLUMNS)]
+        check_predictions(table)
+        with whole_file(self.predictions / f"{name}.parquet") as partial:
+            table.to_parquet(partial, index=False)
+        return table
+
+    def read_predictions(self, name: str) -> pd.DataFrame:
+        """Read a table that ``save_predictions`` wrote, checked."""
+        table = pd.read_parquet(self.predictions / f"{name}.parquet")
+        check_predictions(table)
+        return table
+
+    def save_results(self, values: dict[str, Any]) -> None:
+        """Write the chapter's numbers to ``results/<chapter>.json``."""
+        write_json(self.results / f"{self.chapter}.json", values)
+
+    def read_results(self, chapter: str) -> dict[str, Any]:
+        """Numbers of an earlier chapter."""
+        path = self.results / f"{chapter}.json"
+        if not path.exists():
+            raise DataError(f"{path}: chapter {chapter} has not run; run `birads study`")
+        return read_json(path)
+
+    def show_figure(
+        self, figure: Figure, name: str, caption: str, alt: str, tiles: bool = True
+    ) -> None:
+        """Save a figure as PNG and SVG with its description, and show it.
+
+        Args:
+            figure: Drawn and ready; closed here.
+            name: File name without ending, unique in the run.
+            caption: One or two sentences. Where it came from is added.
+            alt: What the picture shows, for one who cannot see it.
+            tiles: Whether tiles, or numbers measured on them, are in the picture; if they
+                are simulated, picture, caption and alt text say so.
+        """
+        if not caption or not alt:
+            raise ValueError(f"figure {name}: caption and alt text must say something")
+        simulated = tiles and self.store.simulated
+        if simulated:
+            figure.text(
+                0.995, 0.005, SIMULATED, ha="right", va="bottom", size="small", style="italic"
+            )
+        path = self.figures / f"{name}.png"
+        for target in (path, path.with_suffix(".svg")):
+            with whole_file(target) as partial:
+                figure.savefig(partial, dpi=DPI, metadata={"Date": None} if target.suffix == ".svg" else None)  # fmt: skip
+        plt.close(figure)
+        note = " Simulated tiles." if simulated else ""
+        described = {
+            "name": name,
+            "caption": f"{caption}{note} {self.source()}",
+            "alt": f"{alt}{note}",
+            "simulated": simulated,
+            "sha256": sha256(path),
+            **self.provenance(),
+        }
+        write_json(path.with_suffix(".json"), described)
+        display(Image(str(path)), metadata={FIGURE_KEY: name})
+
+    def show_table(self, table: pd.DataFrame, name: str, caption: str, **formats: Any) -> None:
+        """Save a table as CSV with its description, and show it with its caption."""
+        path = self.figures / f"{name}.csv"
+        with whole_file(path) as partial:
+            table.to_csv(partial)
+        note = " Simulated tiles." if self.store.simulated else ""
+        full = f"{caption}{note} {self.source()}"
+        described = {"name": name, "caption": full, "sha256": sha256(path), **self.provenance()}
+        write_json(path.with_suffix(".json"), described)
+        style = table.style.set_caption(full).format(**formats)
+        display(HTML(style.to_html(table_attributes='class="table"')))
+
+    def say(self, text: str) -> None:
+        """Show a sentence whose numbers come from results, as Markdown."""
+        display(Markdown(text))
+
+    def provenance(self) -> dict[str, Any]:
+        """Chapter, commit, profile, seed and data digest."""
+        return {
+            "chapter": self.chapter,
+            "commit": commit(),
+            "profile": self.path.name,
+            "seed": self.seed,
+            "data": self.store.digest,
+        }
+
+    def source(self) -> str:
+        """Provenance as the last line of a caption."""
+        facts = self.provenance()
+        return (
+            f"[{facts['chapter']}, profile {facts['profile']}, seed {facts['seed']}, "
+            f"data {facts['data'][:8]}, commit {facts["commit"][:8]}]"
+        )
+
+
+@functools.cache
+def commit() -> str:
+    """Commit of the working tree, with ``+`` if something tracked has changed; else "unknown"."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()

