@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError
-from birads_lib.files import read_json, sha256, whole_folder, write_json
+from birads_lib.files import read_json, sha256, whole_file, whole_folder, write_json
 from birads_lib.labels import CODES, LESION_CODES
 from birads_lib.networks import weights_digest
 from birads_lib.networks.autoencoder import GREY_MAX
@@ -22,7 +22,8 @@ from birads_lib.training import save_model
 
 PARTS = ("autoencoder", "gate", "scorer")
 DESCRIPTION = "cascade.json"
-BATCH = 64
+BATCH = 64  # tiles a network sees at a time
+BLOCK = 512  # tiles held in memory at a time
 
 
 class Cascade:
@@ -180,6 +181,22 @@ def denoise_tiles(autoencoder: keras.Model, images: NDArray[np.uint8]) -> NDArra
     """Denoise tiles at the autoencoder's input size: uint8 (N, H, W) to (N, height, width)."""
     rebuilt = apply_network(autoencoder, images)[..., 0]
     return np.clip(np.rint(rebuilt), 0, GREY_MAX).astype(np.uint8)
+
+
+def denoise_to(path: Path, autoencoder: keras.Model, images: NDArray[np.uint8]) -> None:
+    """Denoise tiles into a ``.npy`` file, a block at a time, whole or not at all.
+
+    Args:
+        path: File to write: uint8 (N, height, width) at the autoencoder's input size.
+        autoencoder: From ``denoising_autoencoder``.
+        images: uint8 (N, H, W), such as a store's memory map.
+    """
+    with whole_file(path) as partial:
+        shape = (len(images), *autoencoder.input_shape[1:3])
+        kept = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        for start in range(0, len(images), BLOCK):
+            kept[start : start + BLOCK] = denoise_tiles(autoencoder, images[start : start + BLOCK])
+        kept.flush()
 
 
 def check_images(images: NDArray[np.uint8]) -> None:

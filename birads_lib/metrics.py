@@ -9,7 +9,6 @@ one woman are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -320,5 +319,3 @@ def _stated(values: Floats) -> dict[str, Any] | None:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-

@@ -71,7 +71,7 @@ lesion = (store.table["label"] - 1).to_numpy()
 # $$y = Softmax(W \cdot GAP(A_c \odot A_s \odot F) + b) \tag{4, 5}$$
 #
 # The paper does not say which axis the pooling of equation (2) runs over. Here it runs over the
-# channels, as in the block it resembles {cite:p}`woo2018cbam`; `POOL = "window"` is the other
+# channels, as in the block it resembles {cite:p}`woo2018`; `POOL = "window"` is the other
 # reading.
 
 # %%
@@ -97,7 +97,7 @@ run.show_figure(
 # %% [markdown]
 # ## The printed network
 #
-# EfficientNetB7 {cite:p}`tan2019efficientnet` at 200 x 150 x 3 with both attentions is what the
+# EfficientNetB7 {cite:p}`tan2019` at 200 x 150 x 3 with both attentions is what the
 # paper describes. Where the profile trains something smaller, the printed network is still built
 # here and a batch passes through it.
 
@@ -117,7 +117,8 @@ if SHOW_PRINTED:
 
 # %%
 run.show_table(
-    pd.DataFrame({"weights": sizes}), "sizes",
+    pd.DataFrame({"weights": sizes}),
+    "sizes",
     "Weights of the networks. The paper says \u201caround 66 million\u201d for EfficientNetB7.",
     thousands=",",
 )
@@ -154,8 +155,14 @@ run.show_figure(
 held_out = (split == "held-out") & (lesion >= 0)
 answers = pd.DataFrame(apply_network(trained.model, tiles[held_out]), columns=list(LESION_CODES))
 predictions = run.save_predictions(
-    "scorer", store.table[held_out], answers,
-    stage="scorer", split="held-out", protocol="official", model=trained.digest, threshold=np.nan,
+    "scorer",
+    store.table[held_out],
+    answers,
+    stage="scorer",
+    split="held-out",
+    protocol="official",
+    model=trained.digest,
+    threshold=np.nan,
 )
 scores = metrics.evaluate(predictions, "scorer")
 matrix = np.array(scores["confusion_matrix"])
@@ -185,7 +192,10 @@ run.show_figure(
 # %%
 columns = ["precision", "sensitivity", "specificity", "accuracy"]
 ours = pd.DataFrame(
-    {c.capitalize(): {k: metrics.in_words(scores["per_class"][k][c]) for k in LESION_CODES} for c in columns}
+    {
+        c.capitalize(): {k: metrics.in_words(scores["per_class"][k][c]) for k in LESION_CODES}
+        for c in columns
+    }
 ).rename_axis("ID")
 run.show_table(ours, "table_2", "Precision, sensitivity, specificity and one-versus-rest accuracy, this study, held-out tiles, with 95 % intervals by group.")  # fmt: skip
 run.show_table(paper.TABLE_2, "table_2_paper", "The paper's Table 2.", precision=3)
@@ -198,7 +208,10 @@ run.show_table(implied.rename_axis("ID"), "table_2_implied", "The same figures c
 # Four classes are two questions: calcification or mass, and benign or malignant.
 
 # %%
-actual, predicted = predictions["label"].to_numpy() - 1, metrics.predicted_class(predictions, "scorer")
+actual, predicted = (
+    predictions["label"].to_numpy() - 1,
+    metrics.predicted_class(predictions, "scorer"),
+)
 group = predictions["group"]
 questions = {
     "lesion type": metrics.mean_with_interval((actual % 2 == predicted % 2).astype(float), group),
@@ -216,7 +229,13 @@ run.say(
 
 # %%
 run.save_results(
-    {"scorer": scores, "questions": questions, "weights": sizes, "epochs": len(trained.history), "model": trained.digest}
+    {
+        "scorer": scores,
+        "questions": questions,
+        "weights": sizes,
+        "epochs": len(trained.history),
+        "model": trained.digest,
+    }
 )
 
 # %% [markdown]

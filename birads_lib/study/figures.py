@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,11 +59,21 @@ def confusion_pair(
     return figure
 
 
+def confusion_single(matrix: Any, classes: Sequence[str], title: str) -> Figure:
+    """One confusion matrix, drawn as in ``confusion_pair``."""
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 5))
+    confusion_heatmap(axis, np.asarray(matrix), classes, title)
+    return figure
+
+
 def confusion_heatmap(axis: Axes, matrix: NDArray[Any], classes: Sequence[str], title: str) -> None:
     """One confusion matrix as a heat map on ``axis``; counts int (K, K)."""
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     text = np.array(
-        [[f"{n:,}\n{100 * s:.1f} %" for n, s in zip(*row, strict=True)] for row in zip(matrix, share, strict=True)]  # fmt: skip
+        [
+            [f"{n:,}\n{100 * s:.1f} %" for n, s in zip(*row, strict=True)]
+            for row in zip(matrix, share, strict=True)
+        ]  # fmt: skip
     )
     sns.heatmap(
         matrix,
@@ -149,7 +158,10 @@ def tile_rows(
 def class_examples(images: NDArray[np.uint8], labels: NDArray[np.int64], each: int = 6) -> Figure:
     """The first ``each`` tiles of each class, a row a class."""
     rows = [
-        (f"{CODES[label]}\n{TITLES[label]}", np.asarray(images[np.flatnonzero(labels == label)[:each]]))  # fmt: skip
+        (
+            f"{CODES[label]}\n{TITLES[label]}",
+            np.asarray(images[np.flatnonzero(labels == label)[:each]]),
+        )  # fmt: skip
         for label in range(len(CODES))
     ]
     return tile_rows(rows)
@@ -230,7 +242,7 @@ def layer_diagram(blocks: Sequence[tuple[str, Sequence[int], str]]) -> Figure:
     return figure
 
 
-def autoencoder_blocks(model: keras.Model) -> list[tuple[str, tuple[int, ...], str]]:
+def autoencoder_blocks(model: Any) -> list[tuple[str, tuple[int, ...], str]]:
     """What Figure 2 draws: pooled, latent and up-sampled shapes of an autoencoder."""
     wanted = ("encode", "pool", "latent", "up", "decode", "denoised")
     blocks: list[tuple[str, tuple[int, ...], str]] = [("noisy", model.input_shape[1:], "data")]
@@ -242,7 +254,7 @@ def autoencoder_blocks(model: keras.Model) -> list[tuple[str, tuple[int, ...], s
     return [*blocks[:-1], ("denoised", blocks[-1][1], "data")]
 
 
-def scorer_blocks(model: keras.Model) -> list[tuple[str, tuple[int, ...], str]]:
+def scorer_blocks(model: Any) -> list[tuple[str, tuple[int, ...], str]]:
     """What Figure 3 draws: from the tile through backbone and attention to the classes."""
     names = {
         "spatial_attention": "spatial\nattention\n$A_s$, eq. (2)",
@@ -254,7 +266,7 @@ def scorer_blocks(model: keras.Model) -> list[tuple[str, tuple[int, ...], str]]:
     }
     blocks: list[tuple[str, tuple[int, ...], str]] = [("tile", model.input_shape[1:], "data")]
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
+        if hasattr(layer, "layers"):
             title = f"{layer.name}\n$F$, eq. (1)"
             blocks.append((title, tuple(layer.output.shape[1:]), "denoise"))
         elif layer.name in names:
@@ -306,7 +318,9 @@ def class_counts(counts: pd.DataFrame) -> Figure:
     return figure
 
 
-def roc_figure(curve: pd.DataFrame, ours: tuple[float, float], paper: tuple[float, float]) -> Figure:
+def roc_figure(
+    curve: pd.DataFrame, ours: tuple[float, float], paper: tuple[float, float]
+) -> Figure:
     """Receiver operating characteristic with two operating points.
 
     Args:

@@ -22,9 +22,7 @@ def write_results(run: str | os.PathLike[str]) -> None:
     """Compute ``results/metrics.json`` from the predictions, then ``results/ledger.json``."""
     folder = Path(run)
     write_json(folder / METRICS, metrics_of(folder))
-    files = {
-        path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)
-    }
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
     write_json(
         folder / LEDGER,
         {"run": folder.name, "data": TileStore.open(folder / "store").digest, "files": files},

@@ -12,6 +12,9 @@ import ast
 import logging
 import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,6 @@ from birads_lib.study.run import FIGURE_KEY
 PARAMETERS_TAG = "parameters"
 KERNEL = "python3"
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "MPLBACKEND": "agg"}
 
 
 def read_chapter(path: Path) -> NotebookNode:
@@ -72,9 +74,7 @@ def declared_parameters(notebook: NotebookNode) -> dict[str, Any]:
     return values
 
 
-def check_parameters(
-    name: str, declared: dict[str, Any], given: dict[str, Any]
-) -> dict[str, Any]:
+def check_parameters(name: str, declared: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Return ``given`` if the chapter declares every name in it.
 
     Raises:
@@ -105,8 +105,8 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
     notebook = read_chapter(source)
     check_parameters(source.stem, declared_parameters(notebook), parameters)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    os.environ.update(QUIET)
-    with whole_file(target) as partial:
+    log = target.parents[1] / "logs" / f"{source.stem}.log"
+    with whole_file(target) as partial, messages_to(log):
         plain = partial.with_suffix(".in.ipynb")
         try:
             nbformat.write(notebook, plain)
@@ -122,6 +122,21 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
         refuse_errors(source.stem, executed)
         publishable(executed, figures)
         nbformat.write(executed, partial)
+
+
+@contextmanager
+def messages_to(path: Path) -> Iterator[None]:
+    """Send what the kernel and its libraries write to standard error to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(path, "wb") as file:
+            os.dup2(file.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def refuse_errors(name: str, notebook: NotebookNode) -> None:
@@ -150,6 +165,8 @@ def publishable(notebook: NotebookNode, figures: Path) -> None:
         for output in cell.outputs:
             name = output.get("metadata", {}).pop(FIGURE_KEY, None)
             if name:
+                if sum(o.output_type != "stream" for o in cell.outputs) > 1:
+                    raise ChapterError(f"figure {name}: give it a cell of its own")
                 described = read_json(figures / f"{name}.json")
                 cell.metadata["mystnb"] = {
                     "figure": {"caption": described["caption"], "name": f"fig-{name}"},

@@ -71,11 +71,6 @@ class Run:
     def denoised_path(self) -> Path:
         return self.path / "tiles" / "denoised.npy"
 
-    def save_denoised(self, tiles: NDArray[np.uint8]) -> None:
-        """Keep the denoised tiles, uint8 (N, S, S), in the store's order."""
-        with whole_file(self.denoised_path) as partial, open(partial, "wb") as file:
-            np.save(file, tiles, allow_pickle=False)
-
     def denoised(self) -> NDArray[np.uint8]:
         """The denoised tiles, memory-mapped uint8 (N, S, S), in the store's order."""
         return np.load(self.denoised_path, mmap_mode="r", allow_pickle=False)
@@ -188,7 +183,7 @@ class Run:
         facts = self.provenance()
         return (
             f"[{facts['chapter']}, profile {facts['profile']}, seed {facts['seed']}, "
-            f"data {facts['data'][:8]}, commit {facts["commit"][:8]}]"
+            f"data {facts['data'][:8]}, commit {facts['commit'][:8]}]"
         )
 
 

@@ -56,7 +56,9 @@ def breast_mask(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return regions == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
 
 
-def tile_positions(scan: Scan, stride: int = TILE, tissue: float = LEAST_TISSUE) -> NDArray[np.int64]:
+def tile_positions(
+    scan: Scan, stride: int = TILE, tissue: float = LEAST_TISSUE
+) -> NDArray[np.int64]:
     """Upper left corners of the windows that show enough breast.
 
     Args:

@@ -58,9 +58,7 @@ def resized_tiles(
     return small
 
 
-def random_patches(
-    images: NDArray[np.uint8], size: int, seed: int
-) -> NDArray[np.uint8]:
+def random_patches(images: NDArray[np.uint8], size: int, seed: int) -> NDArray[np.uint8]:
     """One square patch of each tile, at a place drawn by seed: uint8 (N, size, size).
 
     Equal seeds cut equal places, so noisy and clean tiles stay in step.

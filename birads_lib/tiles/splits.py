@@ -54,7 +54,9 @@ def make_splits(
     return parts
 
 
-def _random_tenth(table: pd.DataFrame, training: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _random_tenth(
+    table: pd.DataFrame, training: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     rows = np.flatnonzero(training)
     labels = table["label"].to_numpy()[rows]
     _, tenth = train_test_split(

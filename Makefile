@@ -1,0 +1,57 @@
+# `make book` and `make test` do all their own set-up; they need Python 3.11 or newer and make.
+#   make book PROFILE=smoke              a small run of everything
+#   make book DATA=/path/to/real/tiles   on a real set in the Kaggle layout
+
+PROFILE ?= laptop
+DATA ?=
+CORES ?= 1
+PORT ?= 8000
+PYTHON ?= python3
+
+BIN := .venv/bin
+READY := .venv/ready
+STUDY := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") --cores $(CORES)
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help book run test check sync lock bench serve clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+book: $(READY) ## run the study (PROFILE=laptop, DATA=) and render _build/html
+	@$(BIN)/birads study --book $(STUDY)
+
+run: $(READY) ## run the study without rendering the book
+	@$(BIN)/birads study $(STUDY)
+
+test: $(READY) ## run all tests
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## lint, format and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+sync: $(READY) ## make the paired .ipynb from notebooks/*.py
+	@$(BIN)/jupytext --quiet --sync notebooks/*.py
+
+lock: $(READY) ## pin all dependencies of pyproject.toml anew
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --upgrade -o requirements.lock
+
+bench: $(READY) ## measure the speeds the study states
+	@$(BIN)/python benchmarks/tiles.py
+
+serve: $(READY) ## show the book at http://localhost:8000 (PORT=)
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+clean: ## remove everything that was built; the environment stays
+	@rm -rf _build .snakemake
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@echo "installing the study's environment into .venv (a few minutes, once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)

@@ -1,0 +1,68 @@
+"""The study as a graph: data -> chapters -> results -> book.
+
+A step's output is a stamp named by the digest of all it depends on (see
+birads_lib/study/graph.py), so a change of content, and nothing else, makes it
+run again. Inputs are marked `ancient` because order matters here and times do not.
+
+    snakemake --cores 1 --config profile=laptop
+"""
+
+import shlex
+
+from birads_lib.study.graph import CHAPTERS, Study, book_stamp
+
+profile = config.get("profile", "laptop")
+data = config.get("data") or None
+study = Study(profile, data)
+options = f"--profile {profile}" + (f" --data {shlex.quote(data)}" if data else "")
+
+
+rule book:
+    input:
+        ancient(book_stamp(study)),
+
+
+rule run:
+    input:
+        ancient(study.stamp("results")),
+
+
+rule html:
+    input:
+        ancient(study.stamp("results")),
+    output:
+        book_stamp(study),
+    shell:
+        "birads step html {options}"
+
+
+rule results:
+    input:
+        [ancient(study.stamp(chapter)) for chapter in CHAPTERS],
+    output:
+        study.stamp("results"),
+    shell:
+        "birads step results {options}"
+
+
+rule data:
+    output:
+        study.stamp("data"),
+    shell:
+        "birads step data {options}"
+
+
+for before, chapter in zip(("data", *CHAPTERS), CHAPTERS):
+
+    rule:
+        name:
+            chapter
+        input:
+            ancient(study.stamp(before)),
+        output:
+            study.stamp(chapter),
+        params:
+            step=chapter,
+        threads: workflow.cores
+        shell:
+            "birads step {params.step} {options}"

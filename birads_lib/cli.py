@@ -1,0 +1,239 @@
+"""The command line: ``birads ...``. Exit code 0 done, 2 wrong usage or input, 1 anything else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from birads_lib.errors import ChapterError, DataError, StudyError
+
+DONE, FAILED, MISUSED = 0, 1, 2
+NOTICE = "Research software, not a medical device."
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors a user can mend end in one line on standard error."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return parsed.handler(parsed)
+    except StudyError as error:
+        print(f"birads: {error}", file=sys.stderr)
+        return MISUSED
+    except ChapterError as error:
+        print(f"birads: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("birads: stopped", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="birads", description=f"A reproduction study of BI-RADS by deep learning. {NOTICE}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    phantom = _command(commands, "phantom", _phantom, "write simulated tiles in the Kaggle layout")
+    phantom.add_argument("out", type=Path, metavar="OUT", help="new folder to write")
+    phantom.add_argument("--scale", type=float, default=0.1, help="share of the real set's size (0.1)")  # fmt: skip
+    phantom.add_argument("--positives", type=float, help="share of infected tiles, 0..1 (as in the real set)")  # fmt: skip
+    phantom.add_argument("--seed", type=int, default=0)
+
+    merge = _command(commands, "merge", _merge, "merge the Kaggle layout into a store")
+    merge.add_argument("src", type=Path, metavar="SRC", help="folder of the unpacked set")
+    merge.add_argument("store", type=Path, metavar="STORE", help="folder to write")
+
+    audit = _command(commands, "audit", _audit, "count what a store holds, as JSON")
+    audit.add_argument("store", type=Path, metavar="STORE")
+
+    study = _command(commands, "study", _study, "run the chapters that are not up to date")
+    _add_study_options(study)
+    study.add_argument("--cores", type=int, default=1, help="steps at a time (1)")
+    study.add_argument("--book", action="store_true", help="also render the book")
+
+    predict = _command(commands, "predict", _predict, f"read tiles with a cascade. {NOTICE}")
+    predict.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved cascade")
+    predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="store, .npy of tiles, or picture (PNG, JPEG, PGM)")  # fmt: skip
+    predict.add_argument("--out", type=Path, help="write .csv or .parquet here (else CSV to stdout)")  # fmt: skip
+
+    verify = _command(commands, "verify", _verify, "check digests, and metrics from predictions")
+    verify.add_argument("path", type=Path, metavar="STORE_OR_RUN")
+
+    step = _command(commands, "step", _step, "run one step of the graph (what Snakemake calls)")
+    step.add_argument("name", metavar="STEP", help="data, a chapter, results or html")
+    _add_study_options(step)
+    return parser
+
+
+def _command(commands: Any, name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:])
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def _add_study_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", default="laptop", help="smoke, laptop or paper (laptop)")
+    parser.add_argument("--data", metavar="SRC", help="folder of real tiles in the Kaggle layout")
+
+
+def _phantom(options: argparse.Namespace) -> int:
+    from birads_lib.tiles.phantom import write_phantom
+
+    with _Bar("tiles") as bar:
+        write_phantom(
+            options.out, scale=options.scale, positives=options.positives, seed=options.seed,
+            progress=bar,
+        )  # fmt: skip
+    print(f"{options.out}: simulated tiles written")
+    return DONE
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from birads_lib.tiles import merge_ddsm10
+
+    with _Bar("tiles") as bar:
+        store = merge_ddsm10(options.src, options.store, bar)
+    print(store)
+    for note in store.meta["notes"]:
+        print(f"note: {note}")
+    return DONE
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from birads_lib.tiles import TileStore
+    from birads_lib.tiles.audit import audit
+
+    print(json.dumps(audit(TileStore.open(options.store)), indent=2))
+    return DONE
+
+
+def _study(options: argparse.Namespace) -> int:
+    from birads_lib.study.graph import CHAPTERS, Study, environment
+    from birads_lib.study.notebooks import check_parameters, declared_parameters, read_chapter
+
+    study = Study(options.profile, options.data)
+    for chapter in CHAPTERS:  # before anything runs, since the last may take an hour to reach
+        declared = declared_parameters(read_chapter(Path("notebooks") / f"{chapter}.py"))
+        check_parameters(chapter, declared, study.parameters(chapter))
+    config = [f"profile={options.profile}", *([f"data={options.data}"] if options.data else [])]
+    command = [
+        sys.executable, "-m", "snakemake", "book" if options.book else "run",
+        "--cores", str(options.cores), "--rerun-triggers", "params", "--quiet", "all",
+        "--config", *config,
+    ]  # fmt: skip
+    done = subprocess.run(command, env=environment(), check=False)
+    if done.returncode:
+        print("birads: the study stopped; the step's own message stands above", file=sys.stderr)
+        return FAILED
+    print(f"{study.run}: up to date" + (", book in _build/html" if options.book else ""))
+    return DONE
+
+
+def _step(options: argparse.Namespace) -> int:
+    from birads_lib.errors import one_of
+    from birads_lib.study.graph import CHAPTERS, Study, book_stamp, put_stamp
+
+    study = Study(options.profile, options.data)
+    one_of("step", options.name, ("data", *CHAPTERS, "results", "html"))
+    print(f"{study.run.name}: {options.name}", flush=True)
+    if options.name == "data":
+        if study.data is None:
+            _write_simulated(study)
+        put_stamp(study.stamp("data"))
+    elif options.name == "results":
+        study.collect()
+    elif options.name == "html":
+        from birads_lib.study.book import build_book
+
+        build_book(study.run)
+        put_stamp(book_stamp(study))
+    else:
+        study.run_chapter(options.name)
+    return DONE
+
+
+def _write_simulated(study: Any) -> None:
+    import shutil
+
+    from birads_lib.tiles.phantom import write_phantom
+
+    shutil.rmtree(study.source, ignore_errors=True)
+    with _Bar("simulated tiles") as bar:
+        write_phantom(study.source, **study.profile.phantom, progress=bar)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from birads_lib.tiles.pictures import read_pictures
+
+    if options.out and options.out.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{options.out}: ends in {options.out.suffix!r}; use .csv or .parquet")
+    inputs = [(path, *read_pictures(path)) for path in options.inputs]
+    from birads_lib import Cascade
+
+    cascade = Cascade.load(options.model)
+    parts = [cascade.predict(images).assign(input=str(path), tile=names) for path, names, images in inputs]  # fmt: skip
+    table = pd.concat(parts, ignore_index=True)
+    table = table[["input", "tile", *table.columns.drop(["input", "tile"])]]
+    if options.out is None:
+        table.to_csv(sys.stdout, index=False)
+        return DONE
+    from birads_lib.files import whole_file
+
+    with whole_file(options.out) as partial:
+        if options.out.suffix == ".csv":
+            table.to_csv(partial, index=False)
+        else:
+            table.to_parquet(partial, index=False)
+    print(f"{options.out}: {len(table):,} tiles. {NOTICE}", file=sys.stderr)
+    return DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from birads_lib.tiles.store import META, TileStore, verify_store
+
+    if (options.path / META).exists():
+        found = verify_store(TileStore.open(options.path))
+    else:
+        from birads_lib.study.ledger import verify_run
+
+        found = verify_run(options.path)
+    for line in found:
+        print(f"birads: {line}", file=sys.stderr)
+    if not found:
+        print(f"{options.path}: as written")
+    return MISUSED if found else DONE
+
+
+class _Bar:
+    """A progress bar on a terminal, one plain line at the end elsewhere."""
+
+    def __init__(self, unit: str):
+        from tqdm import tqdm
+
+        self._bar = tqdm(unit=f" {unit}", disable=not sys.stderr.isatty())
+        self._unit = unit
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._move
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def _move(self, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+        if self._bar.disable and done == total:
+            print(f"{done:,} {self._unit}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The rendered book: prose pages and executed chapters, built fresh, warnings as errors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from birads_lib.errors import ChapterError, DataError
+from birads_lib.files import whole_folder
+from birads_lib.study.notebooks import refuse_errors
+from birads_lib.study.profiles import BUILD, CHAPTERS
+
+HTML = BUILD / "html"
+SOURCES = ("_config.yml", "_toc.yml")
+OPTIONS = ("--all", "-n", "-W", "--keep-going", "-q")
+
+
+def build_book(run: Path, html: Path = HTML) -> Path:
+    """Render the book of one run.
+
+    The pages are copied beside the executed chapters into a folder of their own and
+    built there, so that tracked files stay as they are. Nothing is executed.
+
+    Args:
+        run: A finished run's folder.
+        html: Where the pages go; an earlier book there is replaced when the build passed.
+
+    Returns:
+        Path of the first page.
+
+    Raises:
+        DataError: A chapter has not been executed.
+        ChapterError: A chapter holds an error, or the build warned or failed.
+    """
+    staging = BUILD / "book"
+    shutil.rmtree(staging, ignore_errors=True)
+    shutil.copytree("book", staging / "book")
+    (staging / "notebooks").mkdir()
+    for name in SOURCES:
+        shutil.copy(name, staging)
+    for chapter in CHAPTERS:
+        executed = run / "notebooks" / f"{chapter}.ipynb"
+        if not executed.exists():
+            raise DataError(f"{executed}: chapter has not run; run `birads study`")
+        refuse_errors(chapter, nbformat.read(executed, as_version=4))
+        shutil.copy(executed, staging / "notebooks")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staging), *OPTIONS],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    built = staging / "_build" / "html"
+    if done.returncode or not (built / "index.html").exists():
+        raise ChapterError(f"the book did not build:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    with whole_folder(html) as partial:
+        shutil.copytree(built, partial, dirs_exist_ok=True)
+    return html / "index.html"

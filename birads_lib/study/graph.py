@@ -1,0 +1,193 @@
+"""What each step of the study depends on, as one digest; the Snakefile asks here.
+
+A step is done when a stamp named by its digest exists. The digest covers the
+chapter, the modules it imports, its parameters, the data and the steps before
+it, all by content, so exactly what depends on a change runs again. Of earlier
+steps only what they do counts: new prose in one chapter does not make the next
+one run again.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from birads_lib.errors import one_of
+from birads_lib.files import fingerprint, sha256
+from birads_lib.study import profiles
+from birads_lib.study.ledger import write_results
+from birads_lib.study.notebooks import read_chapter, run_chapter
+from birads_lib.study.profiles import CHAPTERS, Profile
+
+PACKAGE = Path(__file__).parents[1]
+NOTEBOOKS = Path("notebooks")
+GENERATOR = "birads_lib.tiles.phantom"
+
+
+class Study:
+    """One profile on one set of tiles: its folders, its steps, their digests.
+
+    Args:
+        profile: Name of a profile.
+        data: Folder of real tiles, or ``None`` for the profile's simulated set.
+    """
+
+    def __init__(self, profile: str = profiles.DEFAULT, data: str | None = None):
+        self.profile: Profile = profiles.get_profile(profile)
+        self.data = data
+        self.run = profiles.run_folder(self.profile, data)
+        self.source = profiles.data_folder(self.profile, data)
+
+    def parameters(self, chapter: str) -> dict[str, Any]:
+        """What a chapter gets over its own defaults."""
+        given = {**self.profile.chapters[one_of("chapter", chapter, CHAPTERS)]}
+        declared = {"RUN": str(self.run)}
+        if chapter in ("data_merging", "autoencoder"):
+            declared["SRC"] = str(self.source)
+        return {**declared, **given}
+
+    def stamp(self, step: str) -> Path:
+        """File that says a step (``data``, a chapter or ``results``) is done as it stands."""
+        return self.run / "stamps" / step / self.digest(step)[:16]
+
+    def digest(self, step: str) -> str:
+        """All that decides a step's output, its prose included."""
+        if step == "data":
+            return self._data_digest
+        if step == "results":
+            return fingerprint([self.digest(c) for c in CHAPTERS] + _code("study.ledger"))
+        source = sha256(NOTEBOOKS / f"{step}.py")
+        return fingerprint([source, self._effect(step)])
+
+    def run_chapter(self, chapter: str) -> None:
+        """Run one chapter into the run's folder and stamp it."""
+        run_chapter(
+            NOTEBOOKS / f"{chapter}.py",
+            self.run / "notebooks" / f"{chapter}.ipynb",
+            self.parameters(chapter),
+            self.run / "figures",
+        )
+        put_stamp(self.stamp(chapter))
+
+    def collect(self) -> None:
+        """Compute metrics and ledger from what the chapters left, and stamp it."""
+        write_results(self.run)
+        put_stamp(self.stamp("results"))
+
+    def _effect(self, chapter: str) -> str:
+        """What a chapter does, whatever it says."""
+        before = CHAPTERS[: CHAPTERS.index(chapter)]
+        cells = [c.source for c in read_chapter(NOTEBOOKS / f"{chapter}.py").cells if c.cell_type == "code"]  # fmt: skip
+        code = "\n".join(cells)
+        modules = sorted(imported_modules(code))
+        return fingerprint(
+            {
+                "code": ast.dump(ast.parse(code)),
+                "modules": [_syntax(module) for module in modules],
+                "parameters": self.parameters(chapter),
+                "before": [self._effect(c) for c in before[-1:]] or self._data_digest,
+            }
+        )
+
+    @functools.cached_property
+    def _data_digest(self) -> str:
+        if self.data is not None:
+            return profiles.data_digest(self.data)
+        return fingerprint(
+            [self.profile.phantom, [_syntax(m) for m in sorted(_closure(GENERATOR))]]
+        )
+
+
+def put_stamp(stamp: Path) -> None:
+    """Mark a step as done; stamps of its earlier states go."""
+    shutil.rmtree(stamp.parent, ignore_errors=True)
+    stamp.parent.mkdir(parents=True)
+    stamp.touch()
+
+
+def book_stamp(study: Study) -> Path:
+    """File that says the book shows this study as it stands."""
+    pages = [p for p in sorted(Path("book").rglob("*")) if p.is_file()]
+    sources = [Path("_config.yml"), Path("_toc.yml"), *pages]
+    digest = fingerprint(
+        [
+            str(study.run),
+            study.digest("results"),
+            [(str(p), sha256(p)) for p in sources],
+            _code("study.book"),
+        ]  # fmt: skip
+    )
+    return profiles.BUILD / "stamps" / "html" / digest[:16]
+
+
+def imported_modules(code: str) -> set[str]:
+    """Modules of this package that code imports, directly or through others.
+
+    A name taken from a package counts as the module that defines it, so that
+    a chapter depends on what it uses and not on all that lies beside it.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
+            for alias in node.names:
+                found |= _closure(_defining(str(node.module), alias.name))
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == PACKAGE.name:
+                    found |= _closure(alias.name)
+    return found
+
+
+@functools.cache
+def _closure(module: str) -> frozenset[str]:
+    """A module and all of the package that it imports."""
+    found, waiting = {module}, [module]
+    while waiting:
+        for node in ast.walk(ast.parse(_path(waiting.pop()).read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(PACKAGE.name):
+                for alias in node.names:
+                    name = _defining(str(node.module), alias.name)
+                    if name not in found:
+                        found.add(name)
+                        waiting.append(name)
+    return frozenset(found)
+
+
+@functools.cache
+def _defining(module: str, name: str) -> str:
+    """The module that ``from module import name`` takes ``name`` from."""
+    if not _path(module).name == "__init__.py":
+        return module
+    if _path(f"{module}.{name}").exists():
+        return f"{module}.{name}"
+    for node in ast.walk(ast.parse(_path(module).read_text())):
+        if isinstance(node, ast.ImportFrom) and name in [a.asname or a.name for a in node.names]:
+            return _defining(str(node.module), name)
+    return module
+
+
+def _path(module: str) -> Path:
+    base = PACKAGE.parent / Path(*module.split("."))
+    package = base / "__init__.py"
+    return package if package.exists() else base.with_suffix(".py")
+
+
+def _syntax(module: str) -> str:
+    """A module's code without comments and layout."""
+    return fingerprint([module, ast.dump(ast.parse(_path(module).read_text()))])
+
+
+def _code(module: str) -> list[str]:
+    return [_syntax(m) for m in sorted(_closure(f"{PACKAGE.name}.{module}"))]
+
+
+def environment() -> dict[str, str]:
+    """Environment for the graph's own processes: quiet TensorFlow, this Python first."""
+    import sys
+
+    here = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
