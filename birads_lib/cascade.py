@@ -18,11 +18,13 @@ from birads_lib.labels import CODES, LESION_CODES
 from birads_lib.networks import weights_digest
 from birads_lib.networks.autoencoder import GREY_MAX
 from birads_lib.tiles.feed import network_input, resize_tiles
+from birads_lib.tiles.store import ImageRows
 from birads_lib.training import save_model
 
 PARTS = ("autoencoder", "gate", "scorer")
 DESCRIPTION = "cascade.json"
 BATCH = 64  # tiles a network sees at a time
+Tiles = NDArray[np.uint8] | ImageRows
 BLOCK = 512  # tiles held in memory at a time
 
 
@@ -52,7 +54,7 @@ class Cascade:
         self.autoencoder, self.gate, self.scorer = autoencoder, gate, scorer
         self.threshold, self.about = threshold, about or {}
 
-    def predict(self, images: NDArray[np.uint8]) -> pd.DataFrame:
+    def predict(self, images: Tiles) -> pd.DataFrame:
         """Read tiles, a batch at a time.
 
         Args:
@@ -73,8 +75,8 @@ class Cascade:
         for denoised in self._denoised_batches(images):
             rows = slice(row, row + len(denoised))
             scores[rows, 0] = apply_network(self.gate, denoised)[:, 0]
-            passed = np.flatnonzero(scores[rows, 0] >= self.threshold)
-            waiting.add(row + passed, denoised[passed])
+            through = np.flatnonzero(scores[rows, 0] >= self.threshold)
+            waiting.add(row + through, denoised[through])
             row += len(denoised)
             if waiting.count >= BATCH or row == len(images):
                 self._score(waiting, scores)
@@ -84,7 +86,7 @@ class Cascade:
         table["predicted"] = np.array(CODES)[np.where(passed, best, 0)]
         return table
 
-    def denoise(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def denoise(self, images: Tiles) -> NDArray[np.uint8]:
         """The tiles as gate and scorer get to see them: uint8 (N, height, width).
 
         At the autoencoder's input size; without one, the images as they are.
@@ -112,8 +114,10 @@ class Cascade:
         """
         folder = Path(path)
         if not (folder / DESCRIPTION).is_file():
-            raise DataError(f"{folder}: no cascade ({DESCRIPTION} is missing); give the folder "
-                            "that the cascade chapter wrote, such as models/cascade")  # fmt: skip
+            raise DataError(
+                f"{folder}: no cascade ({DESCRIPTION} is missing); give the folder that the "
+                "cascade chapter wrote, such as models/cascade"
+            )
         described = read_json(folder / DESCRIPTION)
         models = {
             name: _load_checked(folder / f"{name}.keras", digest)
@@ -126,7 +130,7 @@ class Cascade:
         """SHA-256 of the gate's weights; with ``scorer``'s it names the model."""
         return weights_digest(self.gate)
 
-    def _denoised_batches(self, images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    def _denoised_batches(self, images: Tiles) -> Iterator[NDArray[np.uint8]]:
         for start in range(0, len(images), BATCH):
             batch = np.asarray(images[start : start + BATCH])
             batch = batch[..., 0] if batch.ndim == 4 else batch
@@ -183,7 +187,7 @@ def denoise_tiles(autoencoder: keras.Model, images: NDArray[np.uint8]) -> NDArra
     return np.clip(np.rint(rebuilt), 0, GREY_MAX).astype(np.uint8)
 
 
-def denoise_to(path: Path, autoencoder: keras.Model, images: NDArray[np.uint8]) -> None:
+def denoise_to(path: Path, autoencoder: keras.Model, images: Tiles) -> None:
     """Denoise tiles into a ``.npy`` file, a block at a time, whole or not at all.
 
     Args:
@@ -199,7 +203,7 @@ def denoise_to(path: Path, autoencoder: keras.Model, images: NDArray[np.uint8]) 
         kept.flush()
 
 
-def check_images(images: NDArray[np.uint8]) -> None:
+def check_images(images: Tiles) -> None:
     """Raise ``DataError`` unless uint8 (N, H, W) or (N, H, W, 1)."""
     shape = images.shape
     if images.dtype != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 1)):

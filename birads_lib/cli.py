@@ -42,8 +42,8 @@ def _parser() -> argparse.ArgumentParser:
 
     phantom = _command(commands, "phantom", _phantom, "write simulated tiles in the Kaggle layout")
     phantom.add_argument("out", type=Path, metavar="OUT", help="new folder to write")
-    phantom.add_argument("--scale", type=float, default=0.1, help="share of the real set's size (0.1)")  # fmt: skip
-    phantom.add_argument("--positives", type=float, help="share of infected tiles, 0..1 (as in the real set)")  # fmt: skip
+    phantom.add_argument("--scale", type=float, default=0.1, help="share of the real size (0.1)")
+    phantom.add_argument("--positives", type=float, help="share infected (as in the real set)")
     phantom.add_argument("--seed", type=int, default=0)
 
     merge = _command(commands, "merge", _merge, "merge the Kaggle layout into a store")
@@ -60,8 +60,9 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = _command(commands, "predict", _predict, f"read tiles with a cascade. {NOTICE}")
     predict.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved cascade")
-    predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="store, .npy of tiles, or picture (PNG, JPEG, PGM)")  # fmt: skip
-    predict.add_argument("--out", type=Path, help="write .csv or .parquet here (else CSV to stdout)")  # fmt: skip
+    inputs = "store, .npy of tiles, or grey picture (PNG, JPEG, PGM)"
+    predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help=inputs)
+    predict.add_argument("--out", type=Path, help="write .csv or .parquet (else CSV to stdout)")
 
     verify = _command(commands, "verify", _verify, "check digests, and metrics from predictions")
     verify.add_argument("path", type=Path, metavar="STORE_OR_RUN")
@@ -88,9 +89,12 @@ def _phantom(options: argparse.Namespace) -> int:
 
     with _Bar("tiles") as bar:
         write_phantom(
-            options.out, scale=options.scale, positives=options.positives, seed=options.seed,
+            options.out,
+            scale=options.scale,
+            positives=options.positives,
+            seed=options.seed,
             progress=bar,
-        )  # fmt: skip
+        )
     print(f"{options.out}: simulated tiles written")
     return DONE
 
@@ -124,10 +128,19 @@ def _study(options: argparse.Namespace) -> int:
         check_parameters(chapter, declared, study.parameters(chapter))
     config = [f"profile={options.profile}", *([f"data={options.data}"] if options.data else [])]
     command = [
-        sys.executable, "-m", "snakemake", "book" if options.book else "run",
-        "--cores", str(options.cores), "--rerun-triggers", "params", "--quiet", "all",
-        "--config", *config,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "snakemake",
+        "book" if options.book else "run",
+        "--cores",
+        str(options.cores),
+        "--rerun-triggers",
+        "params",
+        "--quiet",
+        "all",
+        "--config",
+        *config,
+    ]
     done = subprocess.run(command, env=environment(), check=False)
     if done.returncode:
         print("birads: the study stopped; the step's own message stands above", file=sys.stderr)
@@ -180,7 +193,10 @@ def _predict(options: argparse.Namespace) -> int:
     from birads_lib import Cascade
 
     cascade = Cascade.load(options.model)
-    parts = [cascade.predict(images).assign(input=str(path), tile=names) for path, names, images in inputs]  # fmt: skip
+    parts = [
+        cascade.predict(images).assign(input=str(path), tile=names)
+        for path, names, images in inputs
+    ]
     table = pd.concat(parts, ignore_index=True)
     table = table[["input", "tile", *table.columns.drop(["input", "tile"])]]
     if options.out is None:

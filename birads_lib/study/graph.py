@@ -13,6 +13,7 @@ import ast
 import functools
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Study:
         """What a chapter gets over its own defaults."""
         given = {**self.profile.chapters[one_of("chapter", chapter, CHAPTERS)]}
         declared = {"RUN": str(self.run)}
-        if chapter in ("data_merging", "autoencoder"):
+        if chapter != "cascade":
             declared["SRC"] = str(self.source)
         return {**declared, **given}
 
@@ -81,8 +82,8 @@ class Study:
     def _effect(self, chapter: str) -> str:
         """What a chapter does, whatever it says."""
         before = CHAPTERS[: CHAPTERS.index(chapter)]
-        cells = [c.source for c in read_chapter(NOTEBOOKS / f"{chapter}.py").cells if c.cell_type == "code"]  # fmt: skip
-        code = "\n".join(cells)
+        cells = read_chapter(NOTEBOOKS / f"{chapter}.py").cells
+        code = "\n".join(c.source for c in cells if c.cell_type == "code")
         modules = sorted(imported_modules(code))
         return fingerprint(
             {
@@ -119,7 +120,7 @@ def book_stamp(study: Study) -> Path:
             study.digest("results"),
             [(str(p), sha256(p)) for p in sources],
             _code("study.book"),
-        ]  # fmt: skip
+        ]
     )
     return profiles.BUILD / "stamps" / "html" / digest[:16]
 
@@ -160,7 +161,7 @@ def _closure(module: str) -> frozenset[str]:
 @functools.cache
 def _defining(module: str, name: str) -> str:
     """The module that ``from module import name`` takes ``name`` from."""
-    if not _path(module).name == "__init__.py":
+    if _path(module).name != "__init__.py":
         return module
     if _path(f"{module}.{name}").exists():
         return f"{module}.{name}"
@@ -187,7 +188,5 @@ def _code(module: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Environment for the graph's own processes: quiet TensorFlow, this Python first."""
-    import sys
-
     here = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}

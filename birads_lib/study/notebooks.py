@@ -42,8 +42,10 @@ def read_chapter(path: Path) -> NotebookNode:
         raise DataError(f"{path}: no such chapter")
     notebook = jupytext.read(path, fmt="py:percent")
     notebook.metadata["kernelspec"] = {
-        "name": KERNEL, "display_name": "Python 3", "language": "python",
-    }  # fmt: skip
+        "name": KERNEL,
+        "display_name": "Python 3",
+        "language": "python",
+    }
     return notebook
 
 
@@ -111,9 +113,14 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
         try:
             nbformat.write(notebook, plain)
             papermill.execute_notebook(
-                plain, partial, parameters=parameters, kernel_name=KERNEL,
-                progress_bar=False, log_output=False, cwd=os.getcwd(),
-            )  # fmt: skip
+                plain,
+                partial,
+                parameters=parameters,
+                kernel_name=KERNEL,
+                progress_bar=False,
+                log_output=False,
+                cwd=os.getcwd(),
+            )
         except papermill.PapermillExecutionError as error:
             raise ChapterError(_explain(source.stem, error)) from None
         finally:

@@ -116,7 +116,13 @@ class Run:
         return read_json(path)
 
     def show_figure(
-        self, figure: Figure, name: str, caption: str, alt: str, tiles: bool = True
+        self,
+        figure: Figure,
+        name: str,
+        caption: str,
+        alt: str,
+        tiles: bool = True,
+        mark: str | None = None,
     ) -> None:
         """Save a figure as PNG and SVG with its description, and show it.
 
@@ -127,37 +133,46 @@ class Run:
             alt: What the picture shows, for one who cannot see it.
             tiles: Whether tiles, or numbers measured on them, are in the picture; if they
                 are simulated, picture, caption and alt text say so.
+            mark: Words for that, where "simulated tiles" would not be exact.
         """
         if not caption or not alt:
             raise ValueError(f"figure {name}: caption and alt text must say something")
         simulated = tiles and self.store.simulated
-        if simulated:
-            figure.text(
-                0.995, 0.005, SIMULATED, ha="right", va="bottom", size="small", style="italic"
-            )
-        path = self.figures / f"{name}.png"
-        for target in (path, path.with_suffix(".svg")):
-            with whole_file(target) as partial:
-                figure.savefig(partial, dpi=DPI, metadata={"Date": None} if target.suffix == ".svg" else None)  # fmt: skip
+        mark = (mark or SIMULATED) if simulated else ""
+        if mark:
+            figure.supxlabel(mark, x=0.995, ha="right", size="small", style="italic")
+        picture = self.figures / f"{name}.png"
+        _save_figure(figure, picture, None)
+        _save_figure(figure, picture.with_suffix(".svg"), {"Date": None})
         plt.close(figure)
-        note = " Simulated tiles." if simulated else ""
+        note = f" {mark[0].upper()}{mark[1:]}." if mark else ""
         described = {
             "name": name,
             "caption": f"{caption}{note} {self.source()}",
             "alt": f"{alt}{note}",
             "simulated": simulated,
-            "sha256": sha256(path),
+            "sha256": sha256(picture),
             **self.provenance(),
         }
-        write_json(path.with_suffix(".json"), described)
-        display(Image(str(path)), metadata={FIGURE_KEY: name})
+        write_json(picture.with_suffix(".json"), described)
+        display(Image(str(picture)), metadata={FIGURE_KEY: name})
 
-    def show_table(self, table: pd.DataFrame, name: str, caption: str, **formats: Any) -> None:
-        """Save a table as CSV with its description, and show it with its caption."""
+    def show_table(
+        self, table: pd.DataFrame, name: str, caption: str, tiles: bool = True, **formats: Any
+    ) -> None:
+        """Save a table as CSV with its description, and show it with its caption.
+
+        Args:
+            table: Shown as it is.
+            name: File name without ending, unique in the run.
+            caption: One or two sentences. Where it came from is added.
+            tiles: Whether its numbers were measured on the run's tiles.
+            formats: For ``Styler.format``, such as ``precision``.
+        """
         path = self.figures / f"{name}.csv"
         with whole_file(path) as partial:
             table.to_csv(partial)
-        note = " Simulated tiles." if self.store.simulated else ""
+        note = " Simulated tiles." if tiles and self.store.simulated else ""
         full = f"{caption}{note} {self.source()}"
         described = {"name": name, "caption": full, "sha256": sha256(path), **self.provenance()}
         write_json(path.with_suffix(".json"), described)
@@ -185,6 +200,11 @@ class Run:
             f"[{facts['chapter']}, profile {facts['profile']}, seed {facts['seed']}, "
             f"data {facts['data'][:8]}, commit {facts['commit'][:8]}]"
         )
+
+
+def _save_figure(figure: Figure, path: Path, metadata: dict[str, Any] | None) -> None:
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=DPI, metadata=metadata)
 
 
 @functools.cache

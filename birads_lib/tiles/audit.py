@@ -25,7 +25,7 @@ def audit(store: TileStore) -> dict[str, Any]:
     """
     table = store.table
     copies = table[table.duplicated("digest", keep=False)]
-    crossing = copies.groupby("digest")["origin"].nunique() > 1
+    crossing = copies.drop_duplicates(["digest", "origin"]).duplicated("digest")
     grey = grey_levels(store)
     return {
         "tiles": len(store),

@@ -62,5 +62,5 @@ def read_scan(path: Path) -> Scan:
     grey = (pixels / 257.0).astype(np.float32) if pixels.dtype == np.uint16 else pixels
     factor = FILM_PIXEL_MM / TILE_PIXEL_MM
     small = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    name = "_".join(match.groups())
-    return Scan(name, *match.groups(), pixels=np.rint(small).astype(np.uint8))
+    patient, side, view = match.groups()
+    return Scan(match.group(), patient, side, view, np.rint(small).astype(np.uint8))

@@ -227,10 +227,10 @@ def _read_training_file(
 def _checked_label(where: str, features: dict[str, Feature]) -> int:
     label, normal = features.get(layout.FEATURE_LABEL), features.get(layout.FEATURE_NORMAL)
     if not isinstance(label, int) or not 0 <= label < len(CLASSES):
-        raise DataError(f"{where} has label {label}; expected 0 to 4; download the file again")
+        raise DataError(f"{where} has label {label!r}; expected 0 to 4; download the file again")
     if normal is not None and normal != int(label > 0):
         raise DataError(
-            f"{where} has label {label} but label_normal {normal}; expected {int(label > 0)}; "
+            f"{where} has label {label} but label_normal {normal!r}; expected {int(label > 0)}; "
             "download the file again"
         )
     return label

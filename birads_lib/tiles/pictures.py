@@ -44,7 +44,8 @@ def read_pictures(path: Path) -> tuple[list[str], NDArray[np.uint8] | ImageRows]
 def _read_picture(path: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None  # fmt: skip
+    raw = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if len(raw) else None
     if picture is None:
         raise DataError(f"{path}: not a readable picture; give a PNG, JPEG or PGM file")
     if picture.ndim == 3:

@@ -210,7 +210,8 @@ def writing_store(path: str | os.PathLike[str], count: int) -> Iterator[StoreWri
     with whole_folder(path) as folder:
         writer = StoreWriter(folder, count)
         yield writer
-        assert writer.table is not None and len(writer.table) == count
+        assert writer.table is not None
+        assert len(writer.table) == count
         pixels = [hashlib.sha256(image.tobytes()).hexdigest() for image in writer.images]
         table = writer.table.assign(digest=pixels)
         writer.images.flush()
