@@ -1,0 +1,119 @@
+"""What runs again after a change: exactly what depends on it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from birads_lib.study.graph import imported_modules
+from birads_lib.study.profiles import CHAPTERS
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGESTS = """
+import json, sys
+from birads_lib.study.graph import CHAPTERS, Study
+study = Study("smoke", *sys.argv[1:])
+print(json.dumps({step: study.digest(step) for step in ("data", *CHAPTERS, "results")}))
+"""
+ALL = {"data", *CHAPTERS, "results"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project to change, and its digests before any change."""
+    folder = tmp_path_factory.mktemp("project")
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("birads_lib", "notebooks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    shutil.copy(ROOT / "profiles.yml", folder)
+    return folder, digests(folder)
+
+
+def digests(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", DIGESTS, *arguments],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def changed(project, path, old, new):
+    """Steps whose digest changes when ``old`` in a file becomes ``new``."""
+    folder, before = project
+    file = folder / path
+    text = file.read_text()
+    assert old in text
+    try:
+        file.write_text(text.replace(old, new, 1))
+        after = digests(folder)
+    finally:
+        file.write_text(text)
+    return {step for step in before if before[step] != after[step]}
+
+
+def test_prose_of_a_chapter_reruns_that_chapter_alone(project):
+    steps = changed(project, "notebooks/gate.py", "# # The gate", "# # This gate")
+    assert steps == {"gate", "results"}
+
+
+def test_code_of_a_chapter_reruns_it_and_what_follows(project):
+    steps = changed(project, "notebooks/gate.py", "figures.use_style()", "figures.use_style() or 1")
+    assert steps == {"gate", "attention", "cascade", "results"}
+
+
+def test_one_parameter_reruns_its_chapter_and_what_follows(project):
+    steps = changed(project, "profiles.yml", "LAST_BLOCK: 2", "LAST_BLOCK: 3")
+    assert steps == {"attention", "cascade", "results"}
+
+
+def test_another_profiles_parameter_changes_nothing(project):
+    assert changed(project, "profiles.yml", "TRAIN_TILES: 3000", "TRAIN_TILES: 2000") == set()
+
+
+def test_a_module_reruns_from_the_first_chapter_that_uses_it(project):
+    path = "birads_lib/networks/scorer.py"
+    assert changed(project, path, "dropout: float = 0.0", "dropout: float = 0.1") == {
+        "attention", "cascade", "results",
+    }  # fmt: skip
+
+
+def test_a_module_that_all_use_reruns_all_but_the_data(project):
+    steps = changed(project, "birads_lib/study/run.py", "DPI = 120", "DPI = 121")
+    assert steps == ALL - {"data"}
+
+
+def test_the_simulation_reruns_all(project):
+    path = "birads_lib/tiles/lesions.py"
+    text = (project[0] / path).read_text()
+    line = next(x for x in text.splitlines() if x.startswith("def "))
+    assert changed(project, path, line, f"EXTRA = 1\n\n\n{line}") == ALL
+
+
+def test_a_comment_in_a_module_changes_nothing(project):
+    path = "birads_lib/study/run.py"
+    assert changed(project, path, "DPI = 120", "DPI = 120  # dots an inch") == set()
+
+
+def test_a_module_that_no_chapter_uses_changes_nothing(project):
+    assert changed(project, "birads_lib/tiles/pictures.py", ".pgm", ".pnm") == set()
+
+
+def test_data_rerun_all(project, tmp_path):
+    folder, _ = project
+    (tmp_path / "a.npy").write_bytes(b"1")
+    before = digests(folder, str(tmp_path))
+    (tmp_path / "a.npy").write_bytes(b"2")
+    after = digests(folder, str(tmp_path))
+    assert {step for step in before if before[step] != after[step]} == ALL
+
+
+def test_a_name_counts_as_the_module_that_defines_it():
+    found = imported_modules("from birads_lib.tiles import TileStore")
+    assert "birads_lib.tiles.store" in found
+    assert "birads_lib.tiles.ddsm10" not in found
+    assert "birads_lib.cascade" in imported_modules("from birads_lib import Cascade")
