@@ -67,6 +67,7 @@ SPHINX_KEYS = {
     "myst_heading_anchors",
     "nb_merge_streams",
     "nb_render_image_options",
+    "nb_render_markdown_format",
     "suppress_warnings",
     "templates_path",
 }

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -16,6 +17,7 @@ from birads_lib.study.notebooks import refuse_errors
 from birads_lib.study.profiles import BUILD, CHAPTERS
 
 HTML = BUILD / "html"
+MATHJAX_PACKAGE, MATHJAX = "sphinx-mathjax-offline", "tex-chtml.js"
 SOURCES = ("_config.yml", "_toc.yml")
 OPTIONS = ("--all", "-n", "-W", "--keep-going", "-q")
 
@@ -43,6 +45,7 @@ def build_book(run: Path, html: Path = HTML) -> Path:
     (staging / "notebooks").mkdir()
     for name in SOURCES:
         shutil.copy(name, staging)
+    copy_mathjax(staging / "extra" / "mathjax")
     for chapter in CHAPTERS:
         executed = run / "notebooks" / f"{chapter}.ipynb"
         if not executed.exists():
@@ -62,3 +65,13 @@ def build_book(run: Path, html: Path = HTML) -> Path:
     with whole_folder(html) as partial:
         shutil.copytree(built, partial, dirs_exist_ok=True)
     return html / "index.html"
+
+
+def copy_mathjax(target: Path) -> None:
+    """Copy MathJax, as far as pages need it, from the package that carries it."""
+    files = [Path(str(f.locate())) for f in metadata.files(MATHJAX_PACKAGE) or ()]
+    (start,) = (path for path in files if path.name == MATHJAX)
+    fonts = Path("output", "chtml", "fonts")
+    target.mkdir(parents=True)
+    shutil.copy(start, target)
+    shutil.copytree(start.parent / fonts, target / fonts)

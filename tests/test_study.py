@@ -1,0 +1,230 @@
+"""The whole study in its smallest size, from tiles to pages: simulated and real."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from birads_lib.labels import CODES
+from birads_lib.metrics import PREDICTION_COLUMNS
+from birads_lib.study.ledger import verify_run
+from birads_lib.study.profiles import CHAPTERS
+from birads_lib.tiles import TileStore
+
+ROOT = Path(__file__).resolve().parents[1]
+BIRADS = Path(sys.executable).with_name("birads")
+SOURCES = ("notebooks", "book", "Snakefile", "profiles.yml", "_config.yml", "_toc.yml")
+OF_THE_PAPER = [f"figure_{i}" for i in range(1, 9)] + ["table_1", "table_2"]
+FIGURES_OF_MERIT = {
+    "accuracy", "balanced_accuracy", "auroc", "auprc", "expected_calibration_error",
+}  # fmt: skip
+
+
+def birads(folder, *arguments):
+    return subprocess.run(
+        [BIRADS, *arguments], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of what a study reads, so that the tests' runs stay out of the tree."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def simulated(project):
+    """The smoke run on simulated tiles, with its book."""
+    done = birads(project, "study", "--profile", "smoke", "--book")
+    assert done.returncode == 0, done.stdout + done.stderr
+    shutil.copytree(project / "_build" / "html", project / "html_simulated")
+    return project / "_build" / "run" / "smoke"
+
+
+@pytest.fixture(scope="module")
+def real(project, simulated, real_data):
+    """The smoke run on real tiles in the Kaggle layout, with its book."""
+    tiles = str(real_data / "mias-in-ddsm10-layout")
+    done = birads(project, "study", "--profile", "smoke", "--book", "--data", tiles)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = (project / "_build" / "run").glob("smoke-*")
+    return run
+
+
+@pytest.fixture(params=["simulated", "real"])
+def run(request):
+    return request.getfixturevalue(request.param)
+
+
+def described(run):
+    return {path.stem: json.loads(path.read_text()) for path in (run / "figures").glob("*.json")}
+
+
+def test_every_figure_and_table_of_the_paper_has_its_counterpart(run):
+    assert set(OF_THE_PAPER) <= set(described(run))
+    for name in OF_THE_PAPER:
+        kind = "png" if name.startswith("figure") else "csv"
+        assert (run / "figures" / f"{name}.{kind}").stat().st_size > 50
+
+
+def test_every_figure_says_what_it_shows_and_where_it_comes_from(run):
+    digest = TileStore.open(run / "store").digest
+    for name, figure in described(run).items():
+        assert len(figure["caption"]) > 40, name
+        assert figure["data"] == digest
+        assert {"chapter", "commit", "profile", "seed", "sha256"} <= set(figure)
+        if (run / "figures" / f"{name}.png").exists():
+            assert len(figure["alt"]) > 30, name
+            assert (run / "figures" / f"{name}.svg").exists()
+
+
+def test_figures_of_simulated_tiles_say_so_and_real_ones_do_not(simulated, real):
+    for name, figure in described(simulated).items():
+        if figure.get("simulated"):
+            assert "imulated" in figure["caption"], name
+            assert "imulated" in figure["alt"], name
+            assert "imulated" in (simulated / "figures" / f"{name}.svg").read_text() or (
+                "text" not in (simulated / "figures" / f"{name}.svg").read_text()
+            )
+    assert sum(figure.get("simulated", False) for figure in described(simulated).values()) >= 12
+    assert not any(figure.get("simulated", False) for figure in described(real).values())
+    assert not [n for n, f in described(real).items() if "Simulated tiles" in f["caption"]]
+
+
+def test_predictions_hold_one_row_for_each_held_out_tile(run):
+    table = TileStore.open(run / "store").table
+    held_out = table[table["origin"] != "training"]
+    expected = {"gate": held_out, "cascade": held_out, "scorer": held_out[held_out["label"] > 0]}
+    for stage, tiles in expected.items():
+        predictions = pd.read_parquet(run / "predictions" / f"{stage}.parquet")
+        assert tuple(predictions.columns) == PREDICTION_COLUMNS
+        assert predictions["tile"].tolist() == tiles["tile"].tolist()
+        assert predictions["label"].tolist() == tiles["label"].tolist()
+
+
+def test_metrics_have_every_figure_with_its_interval(run):
+    records = json.loads((run / "results" / "metrics.json").read_text())
+    assert {r["stage"] for r in records} == {"gate", "scorer", "cascade"}
+    for record in records:
+        assert {"protocol", "seed", "split", "confusion_matrix"} <= set(record)
+        assert set(record["overall"]) == FIGURES_OF_MERIT
+        for figure in record["overall"].values():
+            low, high = figure["interval"]
+            assert 0 <= low <= high <= 1
+        for figures in record["per_class"].values():
+            assert {"precision", "sensitivity", "specificity", "accuracy"} <= set(figures)
+
+
+def test_a_run_verifies_and_a_changed_byte_is_named(run, tmp_path):
+    assert verify_run(run) == []
+    copy = shutil.copytree(run, tmp_path / run.name)
+    picture = copy / "figures" / "figure_5.png"
+    picture.write_bytes(picture.read_bytes()[:-1] + b"!")
+    assert verify_run(copy) == [f"{picture}: changed since the run"]
+
+
+def test_metrics_that_do_not_follow_from_the_predictions_are_named(simulated, tmp_path):
+    copy = shutil.copytree(simulated, tmp_path / "smoke")
+    path = copy / "predictions" / "gate.parquet"
+    table = pd.read_parquet(path)
+    table.assign(gate=1 - table["gate"]).to_parquet(path, index=False)
+    found = "\n".join(verify_run(copy))
+    assert f"{path}: changed since the run" in found
+    assert "gate: not what the predictions give" in found
+
+
+def test_the_book_has_every_page_with_its_figures(simulated, project):
+    html = project / "html_simulated"
+    for chapter in CHAPTERS:
+        page = (html / "notebooks" / f"{chapter}.html").read_text()
+        assert "Traceback" not in page
+        for image in re.findall(r"<img [^>]*_images[^>]*>", page):
+            assert re.search(r'alt="[^"]{30,}"', image), image
+    gate = (html / "notebooks" / "gate.html").read_text()
+    assert "The paper, Figure 5" in gate or "the paper's Figure 5" in gate.replace("’", "'")
+    assert "Research software, not a medical device" in (html / "index.html").read_text() or (
+        "Research software" in (html / "book" / "introduction.html").read_text()
+    )
+
+
+def test_formulas_are_set_by_files_of_the_book_itself(simulated, project):
+    html = project / "html_simulated"
+    page = (html / "notebooks" / "attention.html").read_text()
+    assert 'src="../mathjax/tex-chtml.js' in page.replace("_static/../", "")
+    assert (html / "mathjax" / "tex-chtml.js").exists()
+    assert "cdn.jsdelivr.net/npm/mathjax" not in page
+
+
+def test_nothing_changed_means_nothing_runs_and_soon_ends(project, simulated):
+    stamps = {p: p.stat().st_mtime_ns for p in (simulated / "notebooks").iterdir()}
+    started = time.monotonic()
+    done = birads(project, "study", "--profile", "smoke")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 30
+    assert stamps == {p: p.stat().st_mtime_ns for p in (simulated / "notebooks").iterdir()}
+
+
+def test_tracked_notebooks_stay_as_they_were(project, simulated):
+    for path in (ROOT / "notebooks").iterdir():
+        assert (project / "notebooks" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_failing_chapter_stops_the_study_with_its_cell_and_keeps_the_book(project, real):
+    chapter = project / "notebooks" / "cascade.py"
+    text = chapter.read_text()
+    index = project / "_build" / "html" / "index.html"
+    before = index.stat().st_mtime_ns
+    try:
+        chapter.write_text(
+            text.replace("# %%\nheld_out =", "# %%\nraise OSError('x9')\nheld_out =")
+        )
+        done = birads(project, "study", "--profile", "smoke", "--book")
+    finally:
+        chapter.write_text(text)
+    assert done.returncode == 1
+    assert "chapter cascade: cell" in done.stderr
+    assert "raise OSError('x9')" in done.stderr
+    assert index.stat().st_mtime_ns == before
+
+
+def test_a_parameter_that_no_chapter_declares_is_refused_before_anything_runs(project, simulated):
+    profiles = project / "profiles.yml"
+    text = profiles.read_text()
+    try:
+        profiles.write_text(text.replace("LAST_BLOCK: 3", "LAST_BLOK: 3"))
+        done = birads(project, "study", "--profile", "smoke")
+    finally:
+        profiles.write_text(text)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "chapter gate: no parameter LAST_BLOK" in done.stderr
+
+
+def test_the_saved_cascade_predicts_from_the_command_line(simulated, tmp_path):
+    out = tmp_path / "read.csv"
+    tiles = simulated.parents[1] / "data"
+    (held_out,) = tiles.rglob("test10_data.npy")
+    done = birads(tmp_path, "predict", str(simulated / "models" / "cascade"), str(held_out),
+                  "--out", str(out))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "not a medical device" in done.stderr
+    read = pd.read_csv(out)
+    kept = pd.read_parquet(simulated / "predictions" / "cascade.parquet")
+    kept = kept[kept["tile"].str.startswith("test10")].reset_index(drop=True)
+    assert read["tile"].str.removeprefix("test10_data/").tolist() == (
+        kept["tile"].str.removeprefix("test10/").tolist()
+    )
+    assert (read["gate"] - kept["gate"]).abs().max() < 1e-4
+    assert set(read["predicted"]) <= set(CODES)
