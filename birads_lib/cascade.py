@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError
-from birads_lib.files import read_json, sha256, whole_file, whole_folder, write_json
+from birads_lib.files import fingerprint, read_json, sha256, whole_file, whole_folder, write_json
 from birads_lib.labels import CODES, LESION_CODES
 from birads_lib.networks import weights_digest
 from birads_lib.networks.autoencoder import GREY_MAX
@@ -92,16 +92,21 @@ class Cascade:
         At the autoencoder's input size; without one, the images as they are.
         """
         check_images(images)
-        return np.concatenate(list(self._denoised_batches(images)))
+        size = self.autoencoder.input_shape[1:3] if self.autoencoder else images.shape[1:3]
+        denoised = np.empty((len(images), *size), np.uint8)
+        row = 0
+        for batch in self._denoised_batches(images):
+            denoised[row : row + len(batch)] = batch
+            row += len(batch)
+        return denoised
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the networks and a description to a folder, whole or not at all."""
-        with whole_folder(path) as folder:
+        with whole_folder(path, DESCRIPTION) as folder:
             files = {}
-            for name in PARTS:
-                if (model := getattr(self, name)) is not None:
-                    save_model(model, folder / f"{name}.keras")
-                    files[name] = sha256(folder / f"{name}.keras")
+            for name, model in self._parts().items():
+                save_model(model, folder / f"{name}.keras")
+                files[name] = sha256(folder / f"{name}.keras")
             about = {"threshold": self.threshold, "files": files, "about": self.about}
             write_json(folder / DESCRIPTION, about)
 
@@ -127,8 +132,13 @@ class Cascade:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the gate's weights; with ``scorer``'s it names the model."""
-        return weights_digest(self.gate)
+        """SHA-256 over the weights of all parts and the threshold: which cascade it was."""
+        parts = [weights_digest(model) for model in self._parts().values()]
+        return fingerprint([*parts, self.threshold])
+
+    def _parts(self) -> dict[str, keras.Model]:
+        parts = {name: getattr(self, name) for name in PARTS}
+        return {name: model for name, model in parts.items() if model is not None}
 
     def _denoised_batches(self, images: Tiles) -> Iterator[NDArray[np.uint8]]:
         for start in range(0, len(images), BATCH):
@@ -174,11 +184,12 @@ def apply_network(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.f
         float32 (N, outputs...).
     """
     height, width, channels = model.input_shape[1:]
-    outputs = []
+    outputs = np.empty((len(images), *model.output_shape[1:]), np.float32)
     for start in range(0, len(images), BATCH):
-        block = resize_tiles(np.asarray(images[start : start + BATCH]), (height, width))
-        outputs.append(np.asarray(model.predict_on_batch(network_input(block, channels))))
-    return np.concatenate(outputs)
+        rows = slice(start, start + BATCH)
+        block = resize_tiles(np.asarray(images[rows]), (height, width))
+        outputs[rows] = model.predict_on_batch(network_input(block, channels))
+    return outputs
 
 
 def denoise_tiles(autoencoder: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,6 +13,13 @@ from typing import Any
 from birads_lib.errors import ChapterError, DataError, StudyError
 
 DONE, FAILED, MISUSED = 0, 1, 2
+UNUSABLE_PATH = (
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 NOTICE = "Research software, not a medical device."
 
 Handler = Callable[[argparse.Namespace], int]
@@ -26,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StudyError as error:
         print(f"birads: {error}", file=sys.stderr)
         return MISUSED
-    except ChapterError as error:
+    except UNUSABLE_PATH as error:
+        print(f"birads: {error.filename}: {error.strerror}; name another place", file=sys.stderr)
+        return MISUSED
+    except (ChapterError, OSError) as error:
         print(f"birads: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

@@ -23,7 +23,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     raises, nothing is left behind and an earlier ``path`` stays as it was.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_parent(target)
     handle, name = tempfile.mkstemp(
         dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix
     )
@@ -38,26 +38,66 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole_folder(path: str | os.PathLike[str], mark: str | None = None) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it takes the place of ``path``.
 
     If the block raises, nothing is left behind and an earlier ``path`` stays.
+
+    Args:
+        path: Folder to write.
+        mark: Name of a file by which an earlier folder of the same kind is known. Only
+            such a folder, or an empty one, is ever replaced.
+
+    Raises:
+        DataError: Something else stands there, or no folder can be made there.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_to_replace(target, mark)
+    _make_parent(target)
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         yield partial
         partial.chmod(0o755)
-        if target.exists():
-            old = partial.with_name(partial.name + ".old")
-            os.replace(target, old)
-            os.replace(partial, target)
-            shutil.rmtree(old)
-        else:
-            os.replace(partial, target)
+        _exchange(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _refuse_to_replace(target: Path, mark: str | None) -> None:
+    if target.is_dir() and not target.is_symlink():
+        if (mark and (target / mark).is_file()) or not any(target.iterdir()):
+            return
+    elif not target.exists() and not target.is_symlink():
+        return
+    raise DataError(
+        f"{target}: exists and is not an empty folder"
+        + (f" nor one with a {mark}" if mark else "")
+        + "; name a new folder or remove it"
+    )
+
+
+def _make_parent(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{target}: no folder can be made there ({error.strerror}); name another place"
+        ) from None
+
+
+def _exchange(partial: Path, target: Path) -> None:
+    """Put ``partial`` in the place of ``target``; if that fails, ``target`` is as before."""
+    if not target.exists():
+        os.replace(partial, target)
+        return
+    old = partial.with_name(partial.name + ".old")
+    os.replace(target, old)
+    try:
+        os.replace(partial, target)
+    except OSError:
+        os.replace(old, target)
+        raise
+    shutil.rmtree(old)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

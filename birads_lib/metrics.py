@@ -108,10 +108,10 @@ def evaluate(
         ``None`` where a figure is not defined.
 
     Raises:
-        DataError: A column is missing, a tile stands twice, or a class has no tile.
+        DataError: See ``check_predictions``; or a class has no tile.
     """
-    check_predictions(predictions)
-    names = CLASS_NAMES[one_of("stage", stage, STAGES)]
+    check_predictions(predictions, stage)
+    names = CLASS_NAMES[stage]
     actual, predicted = actual_class(predictions, stage), predicted_class(predictions, stage)
     counts = np.bincount(actual, minlength=len(names))
     if counts.min() == 0:
@@ -156,16 +156,28 @@ def summarise(predictions: pd.DataFrame, replicates: int = REPLICATES) -> list[d
     return records
 
 
-def check_predictions(predictions: pd.DataFrame) -> None:
-    """Raise ``DataError`` if a column is missing or a tile stands twice."""
+def check_predictions(predictions: pd.DataFrame, stage: str) -> None:
+    """Refuse a table of predictions that a stage cannot be judged by.
+
+    Raises:
+        DataError: A column is missing, there are no rows, a tile stands twice, its label
+            is not one that the stage knows, or its probability is missing.
+    """
     missing = set(PREDICTION_COLUMNS) - set(predictions.columns)
     if missing:
         raise DataError(f"predictions: columns missing: {', '.join(sorted(missing))}")
-    twice = predictions.loc[predictions["tile"].duplicated(), "tile"]
-    if len(twice):
-        raise DataError(f"predictions: tile {twice.iloc[0]} stands twice; keep one row a tile")
     if not len(predictions):
         raise DataError("predictions: no rows")
+    scores = [*LESION_CODES] if one_of("stage", stage, STAGES) == "scorer" else ["gate"]
+    lowest = 1 if stage == "scorer" else 0
+    wrong = {
+        "stands twice; keep one row a tile": predictions["tile"].duplicated(),
+        f"has a label the {stage} does not know": ~predictions["label"].between(lowest, 4),
+        f"has no probability of the {stage}": predictions[scores].isna().any(axis=1),
+    }
+    for what, rows in wrong.items():
+        if rows.any():
+            raise DataError(f"predictions: tile {predictions.loc[rows, 'tile'].iloc[0]} {what}")
 
 
 def peak_signal_to_noise(images: Any, truth: Any) -> Floats:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 from keras import ops
 from tqdm import tqdm
@@ -117,13 +118,20 @@ def train(
     if finished := _finished(path, key):
         return finished
     state = _Progress.resume(path, key, model, recipe, len(batches))
-    for epoch in range(len(state.history), recipe.epochs):
+    while len(state.history) < recipe.epochs and state.waited < recipe.patience:
+        epoch = len(state.history)
         batches.start_epoch(epoch)
+        _seed_dropout(state.model, recipe.seed, epoch)
         row = _one_epoch(state.model, batches, validation, f"{path.stem} {epoch + 1}", recipe)
         state.note(row, recipe)
-        if state.waited >= recipe.patience:
-            break
     return state.finish()
+
+
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set each layer's random state for an epoch: Keras does not keep it in its files."""
+    states = [v for v in model.variables if v.name == "seed_generator_state"]
+    for index, state in enumerate(states):
+        state.assign(np.random.SeedSequence([seed, epoch, index]).generate_state(2))
 
 
 def _one_epoch(
@@ -180,6 +188,8 @@ class _Progress:
     def waited(self) -> int:
         """Epochs since the validation loss was lowest."""
         losses = [row["val_loss"] for row in self.history]
+        if not losses:
+            return 0
         return len(losses) - 1 - losses.index(min(losses))
 
     def note(self, row: dict[str, float], recipe: Recipe) -> None:

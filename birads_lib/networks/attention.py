@@ -15,7 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from birads_lib.errors import one_of
+from birads_lib.errors import UsageError, one_of
 
 POOLINGS = ("channels", "window")
 
@@ -94,6 +94,8 @@ class ChannelAttention(keras.layers.Layer):
 
     def __init__(self, reduction: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
+        if reduction is not None and reduction < 1:
+            raise UsageError(f"reduction: {reduction} given; expected None or 1 or more")
         self.reduction = reduction
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -83,4 +83,4 @@ class GreyRange(layers.Layer):
     def call(self, x: Any) -> Any:
         clipped = ops.clip(x, 0.0, 1.0)
         leak = self.LEAK * (x - clipped)
-        return GREY_MAX * (clipped + leak - ops.stop_gradient(leak))
+        return GREY_MAX * (clipped + (leak - ops.stop_gradient(leak)))

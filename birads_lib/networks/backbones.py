@@ -16,6 +16,9 @@ BATCH_NORM_MOMENTUM = 0.9
 """MobileNetV2 ships with .999: after a few hundred steps its moving averages still
 hold their first values, and validation looks like chance."""
 
+MOBILENET_SIDES = (96, 128, 160, 192, 224)
+"""Input sizes, px, that MobileNetV2's ImageNet weights come in; others take the last."""
+
 Weights = str | os.PathLike[str] | None
 
 
@@ -39,7 +42,7 @@ def build_backbone(
     if not callable(build):
         raise UsageError(f"backbone: keras.applications has no {name!r}; try EfficientNetB0")
     if weights == "imagenet":
-        _refuse_download(name, options.get("alpha", 1.0))
+        _refuse_download(name, input_shape, options.get("alpha", 1.0))
     elif weights is not None:
         return _with_weights_file(build, input_shape, Path(weights), options)
     return build(input_shape=input_shape, weights=weights, include_top=False, **options)
@@ -82,7 +85,7 @@ def _with_weights_file(
             model.set_weights(keras.saving.load_model(path, compile=False).get_weights())
         else:
             model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
             f"{path}: does not fit {model.name} at {input_shape} ({reason}); "
@@ -91,16 +94,18 @@ def _with_weights_file(
     return model
 
 
-def _refuse_download(name: str, alpha: float) -> None:
+def _refuse_download(name: str, input_shape: tuple[int, int, int], alpha: float) -> None:
     """Raise unless Keras already holds the ImageNet weights in its cache."""
     cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
     if name == "MobileNetV2":
-        pattern = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_*_no_top.h5"
+        height, width = input_shape[:2]
+        side = height if height == width and height in MOBILENET_SIDES else MOBILENET_SIDES[-1]
+        file = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_{side}_no_top.h5"
     else:
-        pattern = f"{name.lower()}_notop.h5"
-    if not any(cache.glob(pattern)):
+        file = f"{name.lower()}_notop.h5"
+    if not (cache / file).is_file():
         raise DataError(
-            f"weights: ImageNet weights of {name} are not in {cache}; nothing is downloaded "
+            f"weights: ImageNet weights of {name} are not in {cache / file}; nothing is downloaded "
             "here: fetch them once with keras.applications, or give weights=None or a file"
         )
 

@@ -16,6 +16,7 @@ from birads_lib.networks.backbones import (
 )
 
 FIRST_CONVOLUTION = "Conv1"
+SMALLEST_SIDE = 32  # px, MobileNetV2 halves its input five times
 
 
 def mobilenet_gate(
@@ -53,8 +54,11 @@ def mobilenet_gate(
         DataError: The weights are not there or do not fit.
     """
     height, width, channels = input_shape
-    if channels != 1:
-        raise UsageError(f"mobilenet_gate: {channels} channels given; expected one grey channel")
+    if channels != 1 or min(height, width) < SMALLEST_SIDE:
+        raise UsageError(
+            f"mobilenet_gate: {height} x {width} x {channels} given; expected one grey channel and "
+            f"sides of {SMALLEST_SIDE} px or more"
+        )
     backbone = build_backbone("MobileNetV2", (height, width, 1), alpha=alpha)
     if weights is not None:
         colour = build_backbone("MobileNetV2", (height, width, 3), weights, alpha=alpha)

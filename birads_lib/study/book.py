@@ -62,7 +62,7 @@ def build_book(run: Path, html: Path = HTML) -> Path:
     built = staging / "_build" / "html"
     if done.returncode or not (built / "index.html").exists():
         raise ChapterError(f"the book did not build:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    with whole_folder(html) as partial:
+    with whole_folder(html, "index.html") as partial:
         shutil.copytree(built, partial, dirs_exist_ok=True)
     return html / "index.html"
 

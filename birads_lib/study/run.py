@@ -93,15 +93,9 @@ class Run:
         for column in ("gate", *LESION_CODES):
             table[column] = scores[column].to_numpy(float) if column in scores else np.nan
         table = table.assign(**facts, seed=self.seed)[list(PREDICTION_COLUMNS)]
-        check_predictions(table)
+        check_predictions(table, facts["stage"])
         with whole_file(self.predictions / f"{name}.parquet") as partial:
             table.to_parquet(partial, index=False)
-        return table
-
-    def read_predictions(self, name: str) -> pd.DataFrame:
-        """Read a table that ``save_predictions`` wrote, checked."""
-        table = pd.read_parquet(self.predictions / f"{name}.parquet")
-        check_predictions(table)
         return table
 
     def save_results(self, values: dict[str, Any]) -> None:

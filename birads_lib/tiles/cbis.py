@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pydicom
+from pydicom.errors import InvalidDicomError
 
 from birads_lib.errors import DataError
 from birads_lib.tiles.crops import TILE_PIXEL_MM, Scan
@@ -46,8 +47,8 @@ def read_scan(path: Path) -> Scan:
     try:
         dicom = pydicom.dcmread(path)
         pixels = dicom.pixel_array
-    except (OSError, ValueError, AttributeError, pydicom.errors.InvalidDicomError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, AttributeError, RuntimeError, InvalidDicomError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{path}: no readable DICOM scan ({reason}); copy it again") from None
     if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{path}: {pixels.dtype} {pixels.shape}; expected one grey picture")

@@ -32,6 +32,13 @@ Progress = Callable[[int, int], None]
 
 SCAN_NAME = re.compile(r"(?P<patient>P_\d+)_(?P<side>LEFT|RIGHT)_(?P<view>CC|MLO)")
 """CBIS-DDSM's names, as in ``P_00098_RIGHT_MLO.jpg``."""
+FILE_NAMES = {
+    Path(path).name
+    for path in (
+        *layout.TRAINING_PATHS,
+        *(path for part in layout.HELD_OUT_FILES for path in (part.data, part.labels)),
+    )
+}
 KNOWN_COUNTS = {
     "training": layout.TRAINING_COUNTS,
     "test10": layout.TEST10_COUNTS,
@@ -121,7 +128,7 @@ def find_files(
     found: dict[str, Path] = {}
     for pattern in ("*", "*/*", "*/*/*"):
         for path in sorted(source.glob(pattern)):
-            if path.suffix not in (".tfrecords", ".npy") or "truth" in path.parts:
+            if path.name not in FILE_NAMES or not path.is_file():
                 continue
             if path.name in found:
                 raise DataError(f"{path}: also at {found[path.name]}; keep one of the two")

@@ -116,6 +116,11 @@ class TileBatches:
     ):
         if len(images) != len(targets) or not len(images):
             raise UsageError(f"batches: {len(images)} tiles and {len(targets)} targets given")
+        if batch_size < 1 or (targets.ndim > 1 and balance != "none"):
+            raise UsageError(
+                f"batches: batch_size {batch_size}, balance {balance!r}; expected at least 1, and "
+                "'none' where the targets are images"
+            )
         self.images, self.targets = images, targets
         self.input_shape, self.batch_size = input_shape, batch_size
         self.seed, self.turn, self.noise = seed, turn, noise
@@ -141,6 +146,8 @@ class TileBatches:
             self._order = rng.permutation(len(self.images))
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         x = np.asarray(self.images[rows])
         y = self.targets[rows]
@@ -191,7 +198,7 @@ class TileBatches:
         batch = network_input(resize_tiles(x, self.input_shape[:2]), self.input_shape[2])
         if self.noise and rng is not None:
             strength = self.noise * rng.random((len(batch), 1, 1, 1), np.float32)
-            batch += strength * rng.standard_normal(batch.shape, np.float32)
+            batch += strength * rng.standard_normal((*batch.shape[:3], 1), np.float32)
             np.clip(batch, 0, 255, out=batch)
         return batch
 

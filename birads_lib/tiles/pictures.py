@@ -45,7 +45,10 @@ def _read_picture(path: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     raw = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if len(raw) else None
+    try:
+        picture = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if len(raw) else None
+    except cv2.error:  # a header that claims an absurd size
+        picture = None
     if picture is None:
         raise DataError(f"{path}: not a readable picture; give a PNG, JPEG or PGM file")
     if picture.ndim == 3:

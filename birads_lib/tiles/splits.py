@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from birads_lib.errors import DataError, one_of
+from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.labels import CLASSES
 
 TRAIN, VALIDATION, HELD_OUT = "train", "validation", "held-out"
+TENTH_LEAST = 5  # tiles of a class, so that both sides can show it
 PROTOCOLS = ("official", "random_tenth", "training")
 
 
@@ -37,10 +38,13 @@ def make_splits(
         Under ``"training"`` train tiles double as held-out; the caller scores them.
 
     Raises:
-        UsageError: Unknown protocol.
-        DataError: A class has no tile in the train or the held-out part.
+        UsageError: Unknown protocol, or a share outside 0 to 0.5.
+        DataError: A class has no tile in the train or the held-out part, or there are
+            too few to divide.
     """
     one_of("protocol", protocol, PROTOCOLS)
+    if not 0 <= validation <= 0.5:
+        raise UsageError(f"validation: {validation} given; expected a share from 0 to 0.5")
     training = (table["origin"] == "training").to_numpy()
     split = np.where(training, TRAIN, HELD_OUT if protocol == "official" else "").astype(object)
     rng = np.random.default_rng(seed)
@@ -59,6 +63,13 @@ def _random_tenth(
 ) -> np.ndarray:
     rows = np.flatnonzero(training)
     labels = table["label"].to_numpy()[rows]
+    present, counts = np.unique(labels, return_counts=True)
+    if counts.min() < TENTH_LEAST:
+        scarce = CLASSES[int(present[counts.argmin()])]
+        raise DataError(
+            f"random_tenth: {counts.min()} training tiles of label {scarce.label} "
+            f"({scarce.title}); a tenth needs {TENTH_LEAST}; give more tiles"
+        )
     _, tenth = train_test_split(
         rows, test_size=0.1, stratify=labels, random_state=int(rng.integers(2**31))
     )
@@ -68,16 +79,23 @@ def _random_tenth(
 def _grouped_share(table: pd.DataFrame, share: float, rng: np.random.Generator) -> np.ndarray:
     """Rows, as positions, of about ``share`` of the tiles in whole groups.
 
-    Where a class has fewer groups than there are folds, the fold that shows
-    the most classes is taken.
+    Where a class has fewer groups than there are folds, the fold that shows the most
+    classes is taken, among those that leave some of each class to learn from.
     """
     folds = max(2, round(1 / share))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
     labels = table["label"].to_numpy()
+    if np.bincount(labels).max() < folds or table["group"].nunique() < folds:
+        raise DataError(
+            f"validation: {len(labels)} training tiles of {table['group'].nunique()} groups are "
+            f"too few to take one in {folds}; give more tiles or a larger share"
+        )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        parts = [part for _, part in splitter.split(table, labels, table["group"])]
-    return max(parts, key=lambda part: len(np.unique(labels[part])))
+        parts = list(splitter.split(table, labels, table["group"]))
+    present = len(np.unique(labels))
+    fair = [part for rest, part in parts if len(np.unique(labels[rest])) == present]
+    return max(fair or [parts[0][1]], key=lambda part: len(np.unique(labels[part])))
 
 
 def _refuse_empty(labels: pd.Series, parts: pd.Series, judged: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +19,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from birads_lib.errors import DataError
+from birads_lib.errors import DataError, UsageError
 from birads_lib.files import read_json, whole_folder, write_json
 from birads_lib.labels import CLASSES, CODES
 from birads_lib.tiles.layout import TILE
 
 IMAGES, TABLE, META = "images.npy", "table.parquet", "store.json"
+META_KEYS = {"digest", "simulated", "counts", "notes"}
 COLUMNS = (
     "tile", "label", "group", "lesion", "source", "origin", "filename",
     "patient", "side", "view", "digest",
@@ -51,6 +53,10 @@ class ImageRows:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self._images[self._rows], dtype=dtype)
+
+    def rows(self, rows: NDArray[np.int64]) -> ImageRows:
+        """Some of these rows, still unread."""
+        return ImageRows(self._images, self._rows[rows])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,7 +96,7 @@ class TileStore:
         folder = Path(path)
         if not folder.is_dir():
             raise DataError(f"{folder}: no such store; make one with `birads merge SRC {folder}`")
-        meta = read_json(folder / META)
+        meta = _checked_meta(folder / META)
         images = open_images(folder / IMAGES)
         try:
             table = pd.read_parquet(folder / TABLE)
@@ -121,7 +127,7 @@ class TileStore:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the tiles' ids, labels and pixel digests, in order."""
+        """SHA-256 over the table: what is known of each tile, and its pixels, in order."""
         return str(self.meta["digest"])
 
     def counts(self) -> NDArray[np.int64]:
@@ -130,9 +136,17 @@ class TileStore:
 
     def subset(self, mask: NDArray[np.bool_] | pd.Series) -> TileStore:
         """The tiles where ``mask``, bool (N,), is true; images are still read lazily."""
-        rows = np.flatnonzero(np.asarray(mask, dtype=bool))
-        table = self.table.iloc[rows].reset_index(drop=True)
-        return TileStore(self.path, ImageRows(np.asanyarray(self.images), rows), table, self.meta)
+        wanted = np.asarray(mask)
+        if wanted.dtype != bool or wanted.shape != (len(self),):
+            raise UsageError(
+                f"subset: {wanted.dtype} {wanted.shape} given; expected bool ({len(self)},)"
+            )
+        rows = np.flatnonzero(wanted)
+        if isinstance(self.images, ImageRows):
+            images = self.images.rows(rows)
+        else:
+            images = ImageRows(self.images, rows)
+        return TileStore(self.path, images, self.table.iloc[rows].reset_index(drop=True), self.meta)
 
     def rows_of(self, tiles: Sequence[str]) -> NDArray[np.int64]:
         """Row of each tile id, int64; ids that are not here raise ``KeyError``."""
@@ -170,8 +184,9 @@ def load_array(path: Path, mmap_mode: Any = None) -> NDArray[Any]:
         array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; copy it beside the others") from None
-    except (ValueError, EOFError, OSError) as error:
-        reason = "pickled objects" if "allow_pickle" in str(error) else "truncated or not .npy"
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        pickled = "Object arrays" in str(error) or "Python objects" in str(error)
+        reason = "pickled objects" if pickled else "truncated, or no .npy file"
         raise DataError(
             f"{path}: refused ({reason}); give the unchanged file of the data set"
         ) from None
@@ -180,11 +195,19 @@ def load_array(path: Path, mmap_mode: Any = None) -> NDArray[Any]:
     return array
 
 
+def _checked_meta(path: Path) -> dict[str, Any]:
+    meta = read_json(path)
+    missing = META_KEYS - meta.keys() if isinstance(meta, dict) else META_KEYS
+    if missing:
+        raise DataError(f"{path}: lacks {', '.join(sorted(missing))}; merge the tiles again")
+    return meta
+
+
 def digest_of(table: pd.DataFrame) -> str:
-    """SHA-256 over ids, labels and pixel digests of a store's table, in order."""
+    """SHA-256 over a store's table, row by row: what is known of each tile, and its pixels."""
     digest = hashlib.sha256()
-    for tile, label, pixels in zip(table["tile"], table["label"], table["digest"], strict=True):
-        digest.update(f"{tile}\t{label}\t{pixels}\n".encode())
+    for row in zip(*(table[column] for column in COLUMNS), strict=True):
+        digest.update(("\t".join(map(str, row)) + "\n").encode())
     return digest.hexdigest()
 
 
@@ -207,7 +230,7 @@ def writing_store(path: str | os.PathLike[str], count: int) -> Iterator[StoreWri
     The block fills ``writer.images``, sets ``writer.table`` (without ``digest``)
     and ``writer.meta``; digests and counts are added here.
     """
-    with whole_folder(path) as folder:
+    with whole_folder(path, META) as folder:
         writer = StoreWriter(folder, count)
         yield writer
         assert writer.table is not None

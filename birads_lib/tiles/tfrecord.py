@@ -137,6 +137,8 @@ def _first_value(feature: memoryview) -> Feature:
             if kind == BYTES_LIST:
                 return value
             if kind == INT64_LIST:
+                if isinstance(value, memoryview) and not len(value):
+                    continue  # a packed list of none
                 number = value if isinstance(value, int) else _read_varint(value, 0)[0]
                 return number - (1 << 64) if number >> 63 else number
     return None

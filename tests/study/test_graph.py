@@ -88,7 +88,7 @@ def test_a_module_that_all_use_reruns_all_but_the_data(project):
 
 
 def test_the_simulation_reruns_all(project):
-    path = "birads_lib/tiles/lesions.py"
+    path = "birads_lib/tiles/phantom/lesions.py"
     text = (project[0] / path).read_text()
     line = next(x for x in text.splitlines() if x.startswith("def "))
     assert changed(project, path, line, f"EXTRA = 1\n\n\n{line}") == ALL

@@ -11,7 +11,6 @@ import pytest
 
 from birads_lib.errors import DataError, UsageError
 from birads_lib.files import read_json, sha256
-from birads_lib.tiles import lesions, phantom, tissue
 from birads_lib.tiles.layout import (
     CV10_COUNTS,
     FEATURES,
@@ -29,7 +28,17 @@ from birads_lib.tiles.layout import (
     TRAINING_NAMES,
     TRAINING_PATHS,
 )
-from birads_lib.tiles.phantom import PhantomTruth, plan_phantom, planned_counts, write_phantom
+from birads_lib.tiles.phantom import (
+    PhantomTruth,
+    Plan,
+    lesions,
+    plan_phantom,
+    planned_counts,
+    tile_id,
+    tissue,
+    write_phantom,
+)
+from birads_lib.tiles.phantom.truth import TABLE_COLUMNS
 from birads_lib.tiles.tfrecord import decode_example, read_payloads
 
 SCALE, POSITIVES, SEED = 0.004, 0.3, 7
@@ -55,7 +64,7 @@ def truth(folder) -> PhantomTruth:
 def records(folder) -> dict[str, dict]:
     """Every training record by tile id."""
     return {
-        phantom.tile_id(name, i): decode_example(payload)
+        tile_id(name, i): decode_example(payload)
         for name, path in zip(TRAINING_NAMES, TRAINING_PATHS, strict=True)
         for i, payload in enumerate(read_payloads(folder / path))
     }
@@ -70,12 +79,12 @@ def images(folder, records, truth) -> np.ndarray:
     }
     for held_out in HELD_OUT_FILES:
         for i, tile in enumerate(np.load(folder / held_out.data)[..., 0]):
-            tiles[phantom.tile_id(held_out.name, i)] = tile
+            tiles[tile_id(held_out.name, i)] = tile
     return np.stack([tiles[tile] for tile in truth.table["tile"]])
 
 
 @pytest.fixture(scope="module")
-def real_size() -> phantom.Plan:
+def real_size() -> Plan:
     return plan_phantom(scale=1)
 
 
@@ -249,7 +258,7 @@ def test_interrupted_writing_leaves_nothing(tmp_path):
 
 def test_truth_lists_each_written_tile_once(truth, images):
     table = truth.table
-    assert list(table) == phantom.TABLE_COLUMNS
+    assert list(table) == TABLE_COLUMNS
     assert table["tile"].is_unique
     assert len(images) == len(truth)
     assert not table["patient"].eq("").any()
@@ -264,7 +273,7 @@ def test_labels_of_the_truth_are_those_of_the_files(folder, records, truth):
     assert all(label[tile] == record["label"] for tile, record in records.items())
     for held_out in HELD_OUT_FILES:
         labels = np.load(folder / held_out.labels)
-        tiles = [phantom.tile_id(held_out.name, i) for i in range(len(labels))]
+        tiles = [tile_id(held_out.name, i) for i in range(len(labels))]
         assert label[tiles].tolist() == labels.tolist()
 
 

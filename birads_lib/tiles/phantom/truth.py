@@ -1,0 +1,139 @@
+"""The truth of a phantom: origin, noise-free picture and lesion mask of each tile."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from birads_lib.errors import DataError, UsageError
+from birads_lib.files import read_json
+from birads_lib.labels import CLASSES
+from birads_lib.tiles.layout import IMAGE_BYTES, TILE
+
+Bytes = NDArray[np.uint8]
+
+GENERATOR = "birads phantom"
+CARD = "phantom.json"
+TRUTH = "truth"
+TABLE, CLEAN, MASKS = "table.parquet", "clean.npy", "mask.npy"
+MASK_BYTES = math.ceil(IMAGE_BYTES / 8)
+TABLE_COLUMNS = [
+    "tile",
+    "scan",
+    "lesion",
+    "patient",
+    "scanner",
+    "label",
+    "conspicuity",
+]
+
+
+def make_truth(folder: Path, tiles: pd.DataFrame) -> None:
+    """Write the table of a phantom's truth; its clean tiles and masks at full size, empty.
+
+    Args:
+        folder: Folder of the phantom.
+        tiles: One row a written tile, with ``TABLE_COLUMNS`` among its columns.
+    """
+    truth = folder / TRUTH
+    truth.mkdir()
+    empty_array(truth / CLEAN, (len(tiles), TILE, TILE))
+    empty_array(truth / MASKS, (len(tiles), MASK_BYTES))
+    tiles[TABLE_COLUMNS].to_parquet(truth / TABLE, index=False)
+
+
+def open_arrays(folder: Path, mode: Literal["r", "r+"]) -> tuple[Bytes, Bytes]:
+    """Clean tiles ``(n, 299, 299)`` and packed masks ``(n, MASK_BYTES)`` of a phantom, on disk."""
+    return (
+        np.load(folder / TRUTH / CLEAN, mmap_mode=mode, allow_pickle=False),
+        np.load(folder / TRUTH / MASKS, mmap_mode=mode, allow_pickle=False),
+    )
+
+
+def empty_array(path: Path, shape: tuple[int, ...]) -> None:
+    """Write a uint8 array of zeros without holding it in memory."""
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+
+
+class PhantomTruth:
+    """What is known of the tiles of a phantom: free of noise, lesion masks, origin.
+
+    Attributes:
+        table: DataFrame, one row a tile: ``tile`` (such as ``training10_0/00012``),
+            ``scan``, ``lesion`` (empty for normals), ``patient``, ``scanner``,
+            ``label`` (0 to 4), ``conspicuity`` (amplitude of the lesion over the
+            standard deviation of fine tissue structure; 0 for normals).
+    """
+
+    def __init__(self, table: pd.DataFrame, clean: Bytes, masks: Bytes) -> None:
+        self.table = table
+        self._clean = clean
+        self._masks = masks
+        self._rows = pd.Series(np.arange(len(table)), index=table["tile"])
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> PhantomTruth:
+        """Open the truth of a phantom that ``write_phantom`` wrote; arrays stay on disk.
+
+        Raises:
+            DataError: The folder is not a phantom, or its truth is missing or damaged.
+        """
+        path = Path(folder)
+        card = read_json(path / CARD)
+        if not isinstance(card, dict) or card.get("generator") != GENERATOR:
+            raise DataError(f"{path / CARD}: not the card of a phantom; write it again")
+        try:
+            table = pd.read_parquet(path / TRUTH / TABLE)
+            clean, masks = open_arrays(path, "r")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path / TRUTH}: not readable ({error}); write it again") from None
+        if clean.shape != (len(table), TILE, TILE) or masks.shape != (len(table), MASK_BYTES):
+            raise DataError(
+                f"{path / TRUTH}: {len(table)} tiles in the table, {clean.shape} clean and "
+                f"{masks.shape} masks; write it again"
+            )
+        return cls(table, clean, masks)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.table["label"], minlength=len(CLASSES)).tolist()
+        return f"PhantomTruth({len(self)} tiles, labels 0 to 4: {counts})"
+
+    def clean(self, tiles: Sequence[str]) -> Bytes:
+        """The tiles without noise, uint8 ``(n, 299, 299)``.
+
+        Raises:
+            UsageError: A tile is unknown.
+        """
+        return np.asarray(self._clean[self._find(tiles)])
+
+    def masks(self, tiles: Sequence[str]) -> NDArray[np.bool_]:
+        """Masks of the lesions, bool ``(n, 299, 299)``; empty for normals.
+
+        A calcification's mask reaches 0.6 mm beyond it.
+
+        Raises:
+            UsageError: A tile is unknown.
+        """
+        packed = np.asarray(self._masks[self._find(tiles)])
+        bits = np.unpackbits(packed, axis=1, count=IMAGE_BYTES)
+        return bits.reshape(-1, TILE, TILE).astype(bool)
+
+    def _find(self, tiles: Sequence[str]) -> NDArray[np.int64]:
+        rows = self._rows.reindex(list(tiles))
+        if rows.isna().any():
+            unknown = rows.index[rows.isna()][0]
+            raise UsageError(
+                f"tile {unknown!r}: not in this phantom; its tiles are named like "
+                f"{self._rows.index[0]!r}"
+            )
+        return rows.to_numpy(np.int64)
