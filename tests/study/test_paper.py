@@ -1,10 +1,16 @@
 """What the paper prints: the arithmetic that its own numbers allow."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from birads_lib import metrics
+from birads_lib.errors import UsageError
 from birads_lib.study import paper
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_both_matrices_hold_the_counts_of_the_text():
@@ -33,3 +39,37 @@ def test_tables_keep_the_papers_layout():
     assert table.index.tolist() == [f"Actual C{i}" for i in range(2, 6)]
     assert table.columns.tolist() == [f"Predicted C{i}" for i in range(2, 6)]
     assert table.loc["Actual C3", "Predicted C2"] == 48
+
+
+def test_the_register_holds_every_kind_of_statement_once():
+    ids = [entry.id for entry in paper.REGISTER]
+    assert len(ids) >= 60
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in ids)
+    assert {entry.test for entry in paper.REGISTER} == set(paper.TESTS)
+    assert all(entry.where and entry.value not in ("", None) for entry in paper.REGISTER)
+
+
+def test_every_quote_is_short_and_stands_in_the_paper():
+    assert all(3 <= len(entry.quote) <= 90 for entry in paper.REGISTER)
+    texts = sorted((ROOT.parent / "shared" / "paper").glob("*.txt"))
+    if texts:
+        text = " ".join(texts[0].read_text(encoding="utf-8").split())
+        absent = [e.id for e in paper.REGISTER if " ".join(e.quote.split()) not in text]
+        assert absent == []
+
+
+def test_the_register_has_every_printed_cell():
+    values = {entry.id: entry.value for entry in paper.REGISTER}
+    figure_5 = [values[n] for n in values if n.startswith("figure-5-")]
+    assert figure_5 == [46700, 1946, 290, 6949]
+    table_1 = [values[n] for n in values if n.startswith("table-1-")]
+    assert table_1 == paper.TABLE_1.ravel().tolist()
+    table_2 = [values[n] for n in values if re.fullmatch(r"table-2-[a-z]+-c\d", n)]
+    assert table_2 == paper.TABLE_2.to_numpy().ravel().tolist()
+
+
+def test_a_statement_is_found_by_its_id_alone():
+    assert paper.statement("dataset-infected").value == 7239
+    with pytest.raises(UsageError, match="statement: unknown 'dataset-infekted'"):
+        paper.statement("dataset-infekted")
