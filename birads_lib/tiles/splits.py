@@ -11,13 +11,17 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.labels import CLASSES
 
-TRAIN, VALIDATION, HELD_OUT = "train", "validation", "held-out"
-TENTH_LEAST = 5  # tiles of a class, so that both sides can show it
+TRAIN, VALIDATION, ASIDE, HELD_OUT = "train", "validation", "aside", "held-out"
+SHARE_LEAST = 5  # tiles of a class, so that both sides can show it
 PROTOCOLS = ("official", "random_tenth", "training")
 
 
 def make_splits(
-    table: pd.DataFrame, protocol: str = "official", validation: float = 0.1, seed: int = 0
+    table: pd.DataFrame,
+    protocol: str = "official",
+    validation: float = 0.1,
+    seed: int = 0,
+    aside: float = 0.0,
 ) -> pd.Series:
     """Assign each tile to one part.
 
@@ -31,9 +35,12 @@ def make_splits(
             are left out.
         validation: Share of the training tiles, by group, that steers training; 0..0.5.
         seed: For the draws.
+        aside: Share of the remaining training records, drawn at random whatever lesion
+            they show, that neither teaches nor steers; 0..0.5. It is kept to measure
+            what a division that ignores lesions would report.
 
     Returns:
-        Series of ``"train"``, ``"validation"``, ``"held-out"`` or "" (not used),
+        Series of ``"train"``, ``"validation"``, ``"aside"``, ``"held-out"`` or "" (not used),
         indexed like ``table``. Groups do not cross between train and validation.
         Under ``"training"`` train tiles double as held-out; the caller scores them.
 
@@ -43,37 +50,41 @@ def make_splits(
             too few to divide.
     """
     one_of("protocol", protocol, PROTOCOLS)
-    if not 0 <= validation <= 0.5:
-        raise UsageError(f"validation: {validation} given; expected a share from 0 to 0.5")
+    for name, share in (("validation", validation), ("aside", aside)):
+        if not 0 <= share <= 0.5:
+            raise UsageError(f"{name}: {share} given; expected a share from 0 to 0.5")
     training = (table["origin"] == "training").to_numpy()
     split = np.where(training, TRAIN, HELD_OUT if protocol == "official" else "").astype(object)
     rng = np.random.default_rng(seed)
     if protocol == "random_tenth":
-        split[_random_tenth(table, training, rng)] = HELD_OUT
+        split[_random_share(table, np.flatnonzero(training), 0.1, rng)] = HELD_OUT
     rows = np.flatnonzero(split == TRAIN)
     if validation > 0:
         split[rows[_grouped_share(table.iloc[rows], validation, rng)]] = VALIDATION
+    if aside > 0:
+        rows = np.flatnonzero(split == TRAIN)
+        split[_random_share(table, rows, aside, rng)] = ASIDE
     parts = pd.Series(split, index=table.index, name="split")
     _refuse_empty(table["label"], parts, HELD_OUT if protocol != "training" else TRAIN)
     return parts
 
 
-def _random_tenth(
-    table: pd.DataFrame, training: np.ndarray, rng: np.random.Generator
+def _random_share(
+    table: pd.DataFrame, rows: np.ndarray, share: float, rng: np.random.Generator
 ) -> np.ndarray:
-    rows = np.flatnonzero(training)
+    """Some of ``rows``, stratified by label and blind to groups."""
     labels = table["label"].to_numpy()[rows]
     present, counts = np.unique(labels, return_counts=True)
-    if counts.min() < TENTH_LEAST:
+    if counts.min() < SHARE_LEAST:
         scarce = CLASSES[int(present[counts.argmin()])]
         raise DataError(
-            f"random_tenth: {counts.min()} training tiles of label {scarce.label} "
-            f"({scarce.title}); a tenth needs {TENTH_LEAST}; give more tiles"
+            f"random share: {counts.min()} training tiles of label {scarce.label} "
+            f"({scarce.title}); it needs {SHARE_LEAST}; give more tiles"
         )
-    _, tenth = train_test_split(
-        rows, test_size=0.1, stratify=labels, random_state=int(rng.integers(2**31))
+    _, drawn = train_test_split(
+        rows, test_size=share, stratify=labels, random_state=int(rng.integers(2**31))
     )
-    return tenth
+    return drawn
 
 
 def _grouped_share(table: pd.DataFrame, share: float, rng: np.random.Generator) -> np.ndarray:
