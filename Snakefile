@@ -9,7 +9,7 @@ run again. Inputs are marked `ancient` because order matters here and times do n
 
 import shlex
 
-from birads_lib.study.graph import CHAPTERS, Study, book_stamp
+from birads_lib.study.graph import CHAPTERS, NEEDS, Study, book_stamp
 
 profile = config.get("profile", "laptop")
 data = config.get("data") or None
@@ -33,7 +33,7 @@ rule html:
     output:
         book_stamp(study),
     shell:
-        "birads step html {options}"
+        "birads step html {options} --stamp {output}"
 
 
 rule results:
@@ -42,27 +42,27 @@ rule results:
     output:
         study.stamp("results"),
     shell:
-        "birads step results {options}"
+        "birads step results {options} --stamp {output}"
 
 
 rule data:
     output:
         study.stamp("data"),
     shell:
-        "birads step data {options}"
+        "birads step data {options} --stamp {output}"
 
 
-for before, chapter in zip(("data", *CHAPTERS), CHAPTERS):
+for chapter, needs in NEEDS.items():
 
     rule:
         name:
             chapter
         input:
-            ancient(study.stamp(before)),
+            [ancient(study.stamp(step)) for step in needs],
         output:
             study.stamp(chapter),
         params:
             step=chapter,
         threads: workflow.cores
         shell:
-            "birads step {params.step} {options}"
+            "birads step {params.step} {options} --stamp {output}"

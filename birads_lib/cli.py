@@ -63,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     audit = _command(commands, "audit", _audit, "count what a store holds, as JSON")
     audit.add_argument("store", type=Path, metavar="STORE")
 
+    labels = _command(
+        commands, "cbis-labels", _cbis_labels, "count what CBIS-DDSM's case files say, as JSON"
+    )
+    labels.add_argument("folder", type=Path, metavar="DIR", help="folder of the four CSV files")
+    labels.add_argument("--out", type=Path, metavar="FILE", help="write it there (else to stdout)")
+
     study = _command(commands, "study", _study, "run the chapters that are not up to date")
     _add_study_options(study)
     study.add_argument("--cores", type=int, default=1, help="steps at a time (1)")
@@ -79,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
     step = _command(commands, "step", _step, "run one step of the graph (what Snakemake calls)")
     step.add_argument("name", metavar="STEP", help="data, a chapter, results or html")
+    step.add_argument("--stamp", type=Path, help="the stamp expected; another is refused")
     _add_study_options(step)
     return parser
 
@@ -128,6 +135,21 @@ def _audit(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _cbis_labels(options: argparse.Namespace) -> int:
+    from birads_lib.files import write_json
+    from birads_lib.tiles.cbis_labels import count_case_files
+
+    counts = count_case_files(options.folder)
+    for note in counts["notes"]:
+        print(f"note: {note}", file=sys.stderr)
+    if options.out is None:
+        print(json.dumps(counts, indent=2, sort_keys=True))
+    else:
+        write_json(options.out, counts)
+        print(f"{options.out}: {counts['lesion_views']['all']:,} lesion-views counted")
+    return DONE
+
+
 def _study(options: argparse.Namespace) -> int:
     from birads_lib.study.graph import CHAPTERS, Study, environment
     from birads_lib.study.notebooks import check_parameters, declared_parameters, read_chapter
@@ -164,21 +186,24 @@ def _step(options: argparse.Namespace) -> int:
     from birads_lib.study.graph import CHAPTERS, Study, book_stamp, put_stamp
 
     study = Study(options.profile, options.data)
-    one_of("step", options.name, ("data", *CHAPTERS, "results", "html"))
-    print(f"{study.run.name}: {options.name}", flush=True)
-    if options.name == "data":
+    step = one_of("step", options.name, ("data", *CHAPTERS, "results", "html"))
+    # Taken before the step runs: what changes meanwhile is not what ran.
+    stamp = book_stamp(study) if step == "html" else study.stamp(step)
+    if options.stamp and options.stamp != stamp:
+        raise ChapterError(f"{step}: its sources changed while the study ran; run it again")
+    print(f"{study.run.name}: {step}", flush=True)
+    if step == "data":
         if study.data is None:
             _write_simulated(study)
-        put_stamp(study.stamp("data"))
-    elif options.name == "results":
+    elif step == "results":
         study.collect()
-    elif options.name == "html":
+    elif step == "html":
         from birads_lib.study.book import build_book
 
         build_book(study.run)
-        put_stamp(book_stamp(study))
     else:
-        study.run_chapter(options.name)
+        study.run_chapter(step)
+    put_stamp(stamp)
     return DONE
 
 

@@ -57,20 +57,27 @@ class BiradsCategory:
         meaning: The atlas's short name.
         likelihood: Stated likelihood of malignancy, in words.
         advice: What usually follows.
+        bounds: The same as shares 0..1, least and greatest; ``None`` where none is stated.
+            Whether an end belongs to the range is in the words.
     """
 
     category: int
     meaning: str
     likelihood: str
     advice: str
+    bounds: tuple[float, float] | None = None
 
 
 BIRADS = (
     BiradsCategory(0, "incomplete", "not stated", "further images or earlier ones to compare"),
-    BiradsCategory(1, "negative", "essentially 0 %", "routine screening"),
-    BiradsCategory(2, "benign", "essentially 0 %", "routine screening"),
-    BiradsCategory(3, "probably benign", "over 0 % to 2 %", "follow-up after a short interval"),
-    BiradsCategory(4, "suspicious", "over 2 % and under 95 %", "tissue diagnosis"),
-    BiradsCategory(5, "highly suggestive of malignancy", "95 % or more", "tissue diagnosis"),
+    BiradsCategory(1, "negative", "essentially 0 %", "routine screening", (0.0, 0.0)),
+    BiradsCategory(2, "benign", "essentially 0 %", "routine screening", (0.0, 0.0)),
+    BiradsCategory(
+        3, "probably benign", "over 0 % to 2 %", "follow-up after a short interval", (0.0, 0.02)
+    ),
+    BiradsCategory(4, "suspicious", "over 2 % and under 95 %", "tissue diagnosis", (0.02, 0.95)),
+    BiradsCategory(
+        5, "highly suggestive of malignancy", "95 % or more", "tissue diagnosis", (0.95, 1.0)
+    ),
     BiradsCategory(6, "known malignancy, proven by biopsy", "not applicable", "treatment"),
 )

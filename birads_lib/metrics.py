@@ -27,10 +27,10 @@ PREDICTION_COLUMNS = (
 probabilities, NaN where the scorer did not run; ``model`` digest of the weights."""
 STAGES = ("gate", "scorer", "cascade")
 CLASS_NAMES = {"gate": GATE_NAMES, "scorer": LESION_CODES, "cascade": CODES}
-REPLICATES = 1000
+REPLICATES = 2000
 CONFIDENCE = 0.95
 BINS = 15
-CHUNK = 50  # replicates whose ranks are summed at a time; bounds memory
+CHUNK = 25  # replicates whose ranks are summed at a time; bounds memory
 
 Floats = NDArray[np.float64]
 
@@ -180,6 +180,30 @@ def check_predictions(predictions: pd.DataFrame, stage: str) -> None:
             raise DataError(f"predictions: tile {predictions.loc[rows, 'tile'].iloc[0]} {what}")
 
 
+def mcnemar(first: pd.DataFrame, second: pd.DataFrame, stage: str) -> dict[str, float]:
+    """McNemar's exact test of two classifiers on the same tiles.
+
+    Args:
+        first, second: Predictions of the same tiles, in any order.
+        stage: ``"gate"``, ``"scorer"`` or ``"cascade"``.
+
+    Returns:
+        ``only_first`` and ``only_second``: tiles that only the one got right; ``p``.
+
+    Raises:
+        DataError: The tables are not of the same tiles.
+    """
+    from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
+
+    second = second.set_index("tile").reindex(first["tile"]).reset_index()
+    if len(first) != len(second) or second["label"].isna().any():
+        raise DataError("predictions: two tables of different tiles cannot be compared")
+    right = [predicted_class(t, stage) == actual_class(t, stage) for t in (first, second)]
+    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    test = exact_mcnemar([[0, only_first], [only_second, 0]], exact=True)
+    return {"only_first": only_first, "only_second": only_second, "p": float(test.pvalue)}
+
+
 def peak_signal_to_noise(images: Any, truth: Any) -> Floats:
     """Peak signal-to-noise ratio of each tile in decibels, float (N,); peak 255.
 
@@ -243,20 +267,6 @@ def in_words(figure: dict[str, Any] | None, form: str = ".3f") -> str:
     return f"{value} ({low} to {high})"
 
 
-def roc_curve(scores: Any, positive: Any) -> pd.DataFrame:
-    """Points of the receiver operating characteristic.
-
-    Returns:
-        Columns ``threshold``, ``sensitivity``, ``specificity``, from the strictest down.
-    """
-    from sklearn.metrics import roc_curve as sk_roc_curve
-
-    false_alarms, hits, thresholds = sk_roc_curve(positive, scores)
-    return pd.DataFrame(
-        {"threshold": thresholds, "sensitivity": hits, "specificity": 1 - false_alarms}
-    )
-
-
 def _class_figures(matrices: Floats) -> dict[str, Floats]:
     total = matrices.sum((-2, -1))[..., np.newaxis]
     hits = np.diagonal(matrices, axis1=-2, axis2=-1)
@@ -301,25 +311,45 @@ def _ranking(
 ) -> tuple[Floats, Floats]:
     """AUROC and average precision, the data's own first, then each replicate's."""
     order = np.argsort(-score, kind="stable")
-    hit, drawn = positive[order].astype(float), group[order]
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    areas = [_areas(np.ones((1, len(score))), hit, last)]
-    for start in range(0, len(draws), CHUNK):
-        areas.append(_areas(draws[start : start + CHUNK][:, drawn], hit, last))
-    return tuple(np.concatenate(column) for column in zip(*areas, strict=True))  # type: ignore[return-value]
+    ranks = _Ranks(score[order], positive[order])
+    # Counts of tiles are whole numbers below 2**24, so float32 sums them exactly.
+    every = np.concatenate([np.ones((1, draws.shape[1])), draws]).astype(np.float32)
+    drawn = group[order]
+    areas = [
+        ranks.areas(every[start : start + CHUNK][:, drawn]) for start in range(0, len(every), CHUNK)
+    ]
+    roc, precision = zip(*areas, strict=True)
+    return np.concatenate(roc), np.concatenate(precision)
 
 
-def _areas(weight: Floats, hit: Floats, last: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Areas from weights (R, N) of rows sorted by falling score; ties end at ``last``."""
-    hits = np.cumsum(weight * hit, axis=1)[:, last]
-    called = np.cumsum(weight, axis=1)[:, last]
-    alarms = called - hits
-    new_hits = np.diff(hits, axis=1, prepend=0)
-    new_alarms = np.diff(alarms, axis=1, prepend=0)
-    below = (new_alarms * (hits - new_hits / 2)).sum(1)
-    roc = _ratio(below, hits[:, -1] * alarms[:, -1])
-    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    return roc, _ratio((new_hits * precision).sum(1), hits[:, -1])
+class _Ranks:
+    """Rows by falling score, positives marked; areas under curves for many weightings.
+
+    Only tie groups that hold a positive add to either area, so sums are read there alone.
+    """
+
+    def __init__(self, score: Floats, positive: NDArray[np.bool_]):
+        ends = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
+        starts = np.append(0, ends[:-1] + 1)
+        hits = np.flatnonzero(positive)
+        tie = np.unique(np.searchsorted(ends, hits))
+        self.hits, self.starts, self.ends = hits, starts[tie], ends[tie]
+        self.hits_through = np.searchsorted(hits, self.ends, side="right")
+
+    def areas(self, weight: NDArray[np.float32]) -> tuple[Floats, Floats]:
+        """AUROC and average precision for weights (R, N): two float (R,)."""
+        called = np.zeros((len(weight), weight.shape[1] + 1), np.float32)
+        np.cumsum(weight, axis=1, out=called[:, 1:])
+        hit = np.cumsum(weight[:, self.hits], axis=1, dtype=np.float64)[:, self.hits_through - 1]
+        new = np.diff(hit, axis=1, prepend=0)
+        above = called[:, self.starts] - (hit - new)
+        through = called[:, self.ends + 1]
+        alarms = called[:, -1] - hit[:, -1]
+        tied = through - hit - above
+        beaten = alarms[:, np.newaxis] - above - tied / 2
+        precision = np.divide(hit, through, out=np.zeros_like(hit), where=through > 0)
+        roc = _ratio((new * beaten).sum(1), hit[:, -1] * alarms)
+        return roc, _ratio((new * precision).sum(1), hit[:, -1])
 
 
 def _calibration_error(

@@ -36,6 +36,7 @@ BATCH_SIZE = 16
 LEARNING_RATE = 1e-3
 BALANCE = "weights"  # "none", "weights" or "sampling"
 VALIDATION = 0.1  # share of the training tiles, by group, that steers
+ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
 SHOW_PRINTED = True  # also build the printed network, EfficientNetB7 at 200 x 150 x 3
 
 # %% tags=["hide-input"]
@@ -53,7 +54,7 @@ from birads_lib.training import Recipe, train
 
 figures.use_style()
 run = Run(RUN, "attention", SEED)
-store, split = run.store, run.split(VALIDATION).to_numpy()
+store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 tiles = run.denoised()
 lesion = (store.table["label"] - 1).to_numpy()
 

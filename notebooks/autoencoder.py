@@ -34,6 +34,7 @@ EPOCHS = 20
 BATCH_SIZE = 16
 LEARNING_RATE = 2e-3
 VALIDATION = 0.1  # share of the training tiles, by group, that steers
+ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -50,7 +51,7 @@ from birads_lib.training import Recipe, save_model, train
 
 figures.use_style()
 run = Run(RUN, "autoencoder", SEED)
-store, split = run.store, run.split(VALIDATION).to_numpy()
+store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 
 # %% [markdown]
 # ## The method, and where we are in it

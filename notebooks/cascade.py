@@ -22,6 +22,7 @@ RUN = "_build/run/paper"  # where this run writes
 SEED = 0
 THRESHOLD = 0.5  # least gate probability that is scored
 VALIDATION = 0.1  # share of the training tiles, by group, that steered
+ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
 SCAN = "P_00820_LEFT_CC"  # the real scan shown; a malignant mass, BI-RADS 5
 SCAN_STRIDE = 100  # px of .1 mm between windows
 
@@ -39,7 +40,7 @@ from birads_lib.tiles.crops import cut_tiles, tile_positions
 
 figures.use_style()
 run = Run(RUN, "cascade", SEED)
-store, split = run.store, run.split(VALIDATION).to_numpy()
+store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 
 # %% [markdown]
 # ## One object

@@ -36,6 +36,7 @@ LEARNING_RATE = 1e-3
 BALANCE = "weights"  # "none", "weights" or "sampling"
 THRESHOLD = 0.5
 VALIDATION = 0.1  # share of the training tiles, by group, that steers
+ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -51,7 +52,7 @@ from birads_lib.training import Recipe, train
 
 figures.use_style()
 run = Run(RUN, "gate", SEED)
-store, split = run.store, run.split(VALIDATION).to_numpy()
+store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 tiles = run.denoised()
 infected = (store.table["label"] > 0).astype(int).to_numpy()
 
@@ -136,18 +137,21 @@ run.show_table(beside, "gate_figures", "The gate in figures, with 95 % intervals
 # A gate is one curve, not one point. The threshold moves along it.
 
 # %%
-curve = metrics.roc_curve(predictions["gate"], predictions["label"] > 0)
 paper_gate = metrics.class_figures(paper.FIGURE_5).loc[1]
 run.show_figure(
-    figures.roc_figure(
-        curve,
-        (ours["sensitivity"]["value"], ours["specificity"]["value"]),
-        (paper_gate["sensitivity"], paper_gate["specificity"]),
+    figures.gate_curves(
+        predictions["gate"],
+        predictions["label"] > 0,
+        {name: ours[name]["value"] for name in paper.GATE_TEXT},
+        paper_gate,
     ),
-    "gate_roc",
-    "Receiver operating characteristic of the gate on held-out tiles; the paper's operating "
-    "point is set beside, though it belongs to other data.",
-    "Curve of sensitivity against one minus specificity, with two marked points.",
+    "gate_curves",
+    "The gate on held-out tiles: receiver operating characteristic, precision against "
+    "sensitivity, and calibration. The paper's operating point is set beside, though it belongs "
+    "to other data.",
+    "Three panels: a rising curve of sensitivity against one minus specificity, a falling curve "
+    "of precision against sensitivity, each with two marked points, and the share of infected "
+    "tiles against the probability stated.",
 )
 
 # %%

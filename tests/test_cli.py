@@ -16,7 +16,7 @@ from birads_lib.tiles.layout import TILE, TRAINING_PATHS
 from birads_lib.tiles.store import IMAGES, META
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("phantom", "merge", "audit", "study", "predict", "verify")
+COMMANDS = ("phantom", "merge", "audit", "study", "predict", "verify", "cbis-labels")
 
 
 @pytest.fixture
@@ -293,3 +293,62 @@ def test_predict_with_a_missing_model(tmp_path, failing, grey_tile):
     said = failing("predict", tmp_path / "model", grey_tile, "--out", tmp_path / "out.csv")
     assert f"{tmp_path / 'model'}: no cascade" in said
     assert not (tmp_path / "out.csv").exists()
+
+
+# cbis-labels
+
+
+def _write_case_files(folder: Path, assessment: str = "4", line_end: str = "\n") -> Path:
+    from birads_lib.tiles.cbis_labels import CASE_FILES, COLUMNS
+
+    folder.mkdir()
+    for i, file in enumerate(CASE_FILES):
+        row = [f"P_{i:05d}", "LEFT", "CC", file.lesion, "1", assessment, "BENIGN", "3", "2"]
+        text = f"{','.join(COLUMNS)}{line_end}{','.join(row)}{line_end}"
+        (folder / file.name).write_bytes(text.encode())
+    return folder
+
+
+def test_cbis_labels_prints_json_and_notes(tmp_path, capsys):
+    folder = _write_case_files(tmp_path / "csv")
+    assert main(["cbis-labels", str(folder)]) == 0
+    said = capsys.readouterr()
+    counts = json.loads(said.out)
+    assert counts["lesion_views"]["all"] == 4
+    assert said.err.splitlines() == [f"note: {note}" for note in counts["notes"]]
+    assert "SHA-256" in said.err
+
+
+def test_cbis_labels_writes_the_same_to_a_file(tmp_path, capsys):
+    folder, out = _write_case_files(tmp_path / "csv", line_end="\r\n"), tmp_path / "counts.json"
+    assert main(["cbis-labels", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert main(["cbis-labels", str(folder), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}: 4 lesion-views counted\n"
+    assert out.read_text() == printed
+
+
+def test_cbis_labels_of_the_published_files_is_what_the_package_ships(real_data, tmp_path, capsys):
+    from birads_lib.tiles.cbis_labels import SHIPPED
+
+    out = tmp_path / "counts.json"
+    assert main(["cbis-labels", str(real_data / "cbis-ddsm-csv"), "--out", str(out)]) == 0
+    assert capsys.readouterr().err == ""
+    assert out.read_bytes() == SHIPPED.read_bytes()
+
+
+def test_cbis_labels_names_what_is_missing(tmp_path, failing):
+    assert "nowhere: no such folder" in failing("cbis-labels", tmp_path / "nowhere")
+    folder = _write_case_files(tmp_path / "csv")
+    path = folder / "mass_case_description_test_set.csv"
+    path.write_text(path.read_text().replace("pathology", "finding"))
+    assert f"{path}: no column 'pathology'" in failing("cbis-labels", folder)
+    path.unlink()
+    assert f"{path.name} missing" in failing("cbis-labels", folder)
+
+
+def test_cbis_labels_writes_nothing_where_nothing_can_be_counted(tmp_path, capsys):
+    folder, out = _write_case_files(tmp_path / "csv", assessment="7"), tmp_path / "counts.json"
+    assert main(["cbis-labels", str(folder), "--out", str(out)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not out.exists()

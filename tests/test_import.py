@@ -38,6 +38,7 @@ def test_no_module_loads_tensorflow_before_a_network_is_needed():
         "birads_lib.tiles.phantom",
         "birads_lib.tiles.audit",
         "birads_lib.tiles.cbis",
+        "birads_lib.tiles.cbis_labels",
         "birads_lib.tiles.pictures",
         "birads_lib.tiles.spectrum",
         "birads_lib.metrics",

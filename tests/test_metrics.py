@@ -25,11 +25,11 @@ from birads_lib.metrics import (
     confusion_matrix,
     evaluate,
     in_words,
+    mcnemar,
     mean_with_interval,
     overall_figures,
     peak_signal_to_noise,
     predicted_class,
-    roc_curve,
     summarise,
 )
 
@@ -236,15 +236,6 @@ def test_overall_ranks_are_the_infected_ones_of_the_gate_and_means_elsewhere():
         assert gate["overall"][name] == gate["per_class"]["infected"][name]
         values = [figures[name]["value"] for figures in scorer["per_class"].values()]
         assert scorer["overall"][name]["value"] == pytest.approx(np.mean(values))
-
-
-def test_roc_curve_runs_from_the_strictest_threshold_down():
-    curve = roc_curve([0.1, 0.4, 0.4, 0.8], [False, True, False, True])
-    assert curve["threshold"].is_monotonic_decreasing
-    assert curve.iloc[0][["sensitivity", "specificity"]].tolist() == [0, 1]
-    assert curve.iloc[-1][["sensitivity", "specificity"]].tolist() == [1, 0]
-    at = curve.set_index("threshold").loc[0.4]
-    assert (at["sensitivity"], at["specificity"]) == (1, 0.5)
 
 
 # Calibration
@@ -628,3 +619,24 @@ def test_a_mean_of_copies_is_less_certain_by_group_than_by_row():
     by_group = mean_with_interval(values, np.tile(np.arange(40), 5))
     by_row = mean_with_interval(values, np.arange(200))
     assert width(by_group) > 1.8 * width(by_row)
+
+
+# Two on the same tiles
+
+
+def test_mcnemar_counts_what_only_one_got_right_and_agrees_with_the_binomial_test():
+    from scipy.stats import binomtest
+
+    first = random_table("gate", 80, 20, seed=1).assign(threshold=0.5)
+    second = first.sample(frac=1, random_state=0).assign(gate=lambda t: 1 - t["gate"] - 1e-9)
+    right = (first["gate"] >= first["threshold"]) == (first["label"] > 0)
+    compared = mcnemar(first, second, "gate")
+    assert compared["only_first"] == right.sum()
+    assert compared["only_second"] == (~right).sum()
+    assert compared["p"] == pytest.approx(binomtest(int(right.sum()), 80).pvalue)
+
+
+def test_mcnemar_refuses_tables_of_different_tiles():
+    first = random_table("gate", 80, 20)
+    with pytest.raises(DataError, match="different tiles"):
+        mcnemar(first, first.iloc[:-1], "gate")

@@ -22,6 +22,10 @@ ROOT = Path(__file__).resolve().parents[1]
 BIRADS = Path(sys.executable).with_name("birads")
 SOURCES = ("notebooks", "book", "Snakefile", "profiles.yml", "_config.yml", "_toc.yml")
 OF_THE_PAPER = [f"figure_{i}" for i in range(1, 9)] + ["table_1", "table_2"]
+VERDICT_FIELDS = {
+    "id", "claim", "where", "paper", "recomputed", "measured", "interval", "protocol", "data",
+    "seeds", "verdict", "why",
+}  # fmt: skip
 FIGURES_OF_MERIT = {
     "accuracy", "balanced_accuracy", "auroc", "auprc", "expected_calibration_error",
 }  # fmt: skip
@@ -83,7 +87,7 @@ def test_every_figure_says_what_it_shows_and_where_it_comes_from(run):
     digest = TileStore.open(run / "store").digest
     for name, figure in described(run).items():
         assert len(figure["caption"]) > 40, name
-        assert figure["data"] == digest
+        assert figure["data"] == (None if figure["chapter"] == "label_meaning" else digest), name
         assert {"chapter", "commit", "profile", "seed", "sha256"} <= set(figure)
         if (run / "figures" / f"{name}.png").exists():
             assert len(figure["alt"]) > 30, name
@@ -117,6 +121,8 @@ def test_predictions_hold_one_row_for_each_held_out_tile(run):
 def test_metrics_have_every_figure_with_its_interval(run):
     records = json.loads((run / "results" / "metrics.json").read_text())
     assert {r["stage"] for r in records} == {"gate", "scorer", "cascade"}
+    protocols = {r["protocol"] for r in records if r["stage"] == "scorer"}
+    assert protocols == {"official", "training tiles", "random tenth", "tenth by group"}
     for record in records:
         assert {"protocol", "seed", "split", "confusion_matrix"} <= set(record)
         assert set(record["overall"]) == FIGURES_OF_MERIT
@@ -143,6 +149,24 @@ def test_metrics_that_do_not_follow_from_the_predictions_are_named(simulated, tm
     found = "\n".join(verify_run(copy))
     assert f"{path}: changed since the run" in found
     assert "gate: not what the predictions give" in found
+
+
+def test_verdicts_keep_the_contract_and_claim_nothing_of_other_tiles(run):
+    verdicts = json.loads((run / "results" / "verdicts.json").read_text())
+    assert len(verdicts) >= 60
+    assert len({v["id"] for v in verdicts}) == len(verdicts)
+    for verdict in verdicts:
+        assert set(verdict) == VERDICT_FIELDS
+        assert verdict["why"], verdict["id"]
+        assert "reproduced" not in verdict["verdict"], "neither set is the Kaggle set"
+
+
+def test_every_figure_is_shown_by_its_chapter_and_listed_in_the_index(simulated, project):
+    index = (project / "html_simulated" / "book" / "figure_index.html").read_text()
+    for name, figure in described(simulated).items():
+        notebook = (simulated / "notebooks" / f"{figure['chapter']}.ipynb").read_text()
+        assert (f'"fig-{name}"' in notebook) or figure["caption"][:30] in notebook, name
+        assert f">{name}<" in index, name
 
 
 def test_the_book_has_every_page_with_its_figures(simulated, project):

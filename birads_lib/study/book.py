@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from birads_lib.errors import ChapterError, DataError
-from birads_lib.files import whole_folder
+from birads_lib.files import read_json, whole_folder
 from birads_lib.study.notebooks import refuse_errors
 from birads_lib.study.profiles import BUILD, CHAPTERS
 
@@ -45,7 +45,10 @@ def build_book(run: Path, html: Path = HTML) -> Path:
     (staging / "notebooks").mkdir()
     for name in SOURCES:
         shutil.copy(name, staging)
+    shutil.copytree("book/_static", staging / "_static")
     copy_mathjax(staging / "extra" / "mathjax")
+    with open(staging / "book" / "figure_index.md", "a") as page:
+        page.write(figure_index(run))
     for chapter in CHAPTERS:
         executed = run / "notebooks" / f"{chapter}.ipynb"
         if not executed.exists():
@@ -65,6 +68,20 @@ def build_book(run: Path, html: Path = HTML) -> Path:
     with whole_folder(html, "index.html") as partial:
         shutil.copytree(built, partial, dirs_exist_ok=True)
     return html / "index.html"
+
+
+def figure_index(run: Path) -> str:
+    """Every figure and table of a run as a Markdown table: what it is, where, and its digest."""
+    lines = ["| | chapter | what it shows | SHA-256 |", "|---|---|---|---|"]
+    described = [read_json(path) for path in sorted((run / "figures").glob("*.json"))]
+    for figure in sorted(described, key=lambda d: (CHAPTERS.index(d["chapter"]), d["name"])):
+        chapter, name = figure["chapter"], figure["name"]
+        caption = figure["caption"].split(" [")[0].replace("|", "\\|")
+        lines.append(
+            f"| `{name}` | [{chapter}](../notebooks/{chapter}.ipynb) | {caption} "
+            f"| `{figure['sha256'][:12]}` |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def copy_mathjax(target: Path) -> None:

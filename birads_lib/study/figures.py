@@ -17,9 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from birads_lib.labels import CLASSES, LESION_CODES, TileClass
 
@@ -370,28 +372,138 @@ def class_counts(counts: pd.DataFrame) -> Figure:
     return figure
 
 
-def roc_figure(
-    curve: pd.DataFrame, ours: tuple[float, float], paper: tuple[float, float]
+def gate_curves(
+    scores: Any, infected: Any, ours: dict[str, float], paper: dict[str, float]
 ) -> Figure:
-    """Receiver operating characteristic with two operating points.
+    """Receiver operating characteristic, precision against sensitivity, and calibration.
 
     Args:
-        curve: From ``metrics.roc_curve``.
-        ours: Sensitivity and specificity at the threshold used.
-        paper: The same as the paper prints them.
+        scores: Probability of infected, float (N,), 0..1.
+        infected: bool (N,).
+        ours, paper: ``sensitivity``, ``specificity`` and ``precision`` at the threshold
+            used here and as the paper prints them; marked in the first two panels.
     """
-    figure, axis = plt.subplots(figsize=(4.4, 4.2))
-    axis.plot(1 - curve["specificity"], curve["sensitivity"], color=OURS)
-    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
-    for (hits, rejected), marker, name, colour in (
+    figure, (roc, pr, calibration) = plt.subplots(1, 3, figsize=(WIDTH * 1.25, 3.7))
+    false_alarms, hits, _ = roc_curve(infected, scores)
+    roc.plot(false_alarms, hits, color=OURS)
+    roc.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
+    precision, sensitivity, _ = precision_recall_curve(infected, scores)
+    pr.plot(sensitivity, precision, color=OURS)
+    pr.axhline(np.mean(infected), color="grey", linewidth=0.8, linestyle=":")
+    for point, marker, name, colour in (
         (ours, "o", "this study", OURS),
         (paper, "*", "the paper", PAPER),
     ):
-        axis.plot(1 - rejected, hits, marker, markersize=11, color=colour, label=name)
-    axis.set(xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
-    axis.legend(title="operating point", loc="lower right")
-    axis.grid(alpha=0.3)
+        style = {"marker": marker, "markersize": 11, "color": colour, "linestyle": "none"}
+        roc.plot(1 - point["specificity"], point["sensitivity"], label=name, **style)
+        pr.plot(point["sensitivity"], point["precision"], label=name, **style)
+    share, stated = calibration_curve(infected, scores, n_bins=10)
+    calibration.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
+    calibration.plot(stated, share, "o-", color=OURS)
+    roc.set(xlabel="1 - specificity", ylabel="sensitivity")
+    pr.set(xlabel="sensitivity", ylabel="precision")
+    calibration.set(xlabel="probability stated", ylabel="share infected")
+    for axis in (roc, pr, calibration):
+        axis.set(aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axis.grid(alpha=0.3)
+    roc.legend(title="operating point", loc="lower right", fontsize=8, title_fontsize=8)
     return figure
+
+
+def protocol_points(panels: dict[str, dict[str, Any]]) -> Figure:
+    """Figures of merit with intervals, one panel a figure, one point a judge.
+
+    Args:
+        panels: Panel title, then judge, then ``{"value", "interval"}``.
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(WIDTH * 1.25, 2.6), sharey=True, squeeze=False
+    )
+    for axis, (title, judges) in zip(axes[0], panels.items(), strict=True):
+        for y, stated in enumerate(judges.values()):
+            low, high = stated["interval"]
+            axis.plot([low, high], [y, y], color=OURS, linewidth=2)
+            axis.plot(stated["value"], y, "o", color=OURS)
+        axis.set(title=title, yticks=range(len(judges)), yticklabels=list(judges), xlim=(0, 1.02))
+        axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].invert_yaxis()
+    return figure
+
+
+def class_by_assessment(counts: pd.DataFrame) -> Figure:
+    """Classes against the radiologist's assessment, as a heat map of row shares.
+
+    Args:
+        counts: Lesion-views; an index of class names that begin with C2 to C5, columns
+            the assessments. A cell where the class's number is the assessment has a frame.
+    """
+    share = 100 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    text = counts.map("{:,}".format) + "\n" + share.map("{:.1f} %".format)
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.85 + 0.62 * len(counts)))
+    sns.heatmap(
+        share,
+        ax=axis,
+        annot=text,
+        fmt="",
+        cmap="Blues",
+        vmin=0,
+        vmax=100,
+        linewidths=0.5,
+        yticklabels=[name.replace(", ", ",\n") for name in counts.index],
+        annot_kws={"size": 9},
+        cbar_kws={"label": "share of the row, %"},
+    )
+    for y, name in enumerate(counts.index):
+        for x, assessment in enumerate(counts.columns):
+            if name.startswith(f"C{assessment}"):
+                frame = {"fill": False, "edgecolor": PAPER, "linewidth": 3, "clip_on": False}
+                axis.add_patch(Rectangle((x, y), 1, 1, **frame))
+    axis.set(xlabel="radiologist's assessment, BI-RADS", ylabel="")
+    axis.tick_params(length=0)
+    axis.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def malignancy_by_assessment(malignancy: dict[str, dict[str, Any]]) -> Figure:
+    """Share malignant at each assessment, over the range that the ACR states for it.
+
+    Args:
+        malignancy: By assessment, as ``cbis_labels.label_counts`` gives it. An open mark
+            has no interval.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 3.8))
+    for x, said in enumerate(malignancy.values()):
+        if said["acr_bounds"]:
+            low, high = (100 * bound for bound in said["acr_bounds"])
+            label = "stated by the ACR" if x == 1 else None
+            at = {"facecolor": PAPER, "edgecolor": PAPER, "alpha": 0.45, "label": label}
+            axis.add_patch(Rectangle((x - 0.38, low), 0.76, max(high - low, 0.4), **at))
+        if said["rate"]:
+            _share_with_interval(axis, x, said["rate"], "CBIS-DDSM" if x == 0 else None)
+    names = [f"{k}\nn = {said['lesion_views']:,}" for k, said in malignancy.items()]
+    axis.set(
+        xticks=range(len(names)),
+        xticklabels=names,
+        xlim=(-0.6, len(names) - 0.4),
+        ylim=(-4, 106),
+        xlabel="radiologist's assessment, BI-RADS; lesion-views",
+        ylabel="malignant, %",
+    )
+    axis.grid(axis="y", alpha=0.3)
+    figure.legend(loc="outside upper right", ncols=2)
+    sns.despine(figure)
+    return figure
+
+
+def _share_with_interval(axis: Axes, x: float, stated: dict[str, Any], label: str | None) -> None:
+    value = 100 * stated["value"]
+    if stated["interval"] is None:
+        axis.plot(x, value, "o", color=OURS, markerfacecolor="white", label=label)
+    else:
+        low, high = (100 * bound for bound in stated["interval"])
+        around = [[value - low], [high - value]]
+        axis.errorbar(x, value, around, fmt="o", color=OURS, capsize=5, label=label)
+    axis.annotate(f"{value:.1f}", (x, value), (9, 5), textcoords="offset points", fontsize=9)
 
 
 def scan_overlay(

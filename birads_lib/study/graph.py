@@ -21,8 +21,8 @@ from birads_lib.errors import one_of
 from birads_lib.files import fingerprint, sha256
 from birads_lib.study import profiles
 from birads_lib.study.ledger import write_results
-from birads_lib.study.notebooks import read_chapter, run_chapter
-from birads_lib.study.profiles import CHAPTERS, Profile
+from birads_lib.study.notebooks import declared_parameters, read_chapter, run_chapter
+from birads_lib.study.profiles import CHAPTERS, DATA, NEEDS, Profile
 
 PACKAGE = Path(__file__).parents[1]
 NOTEBOOKS = Path("notebooks")
@@ -46,10 +46,9 @@ class Study:
     def parameters(self, chapter: str) -> dict[str, Any]:
         """What a chapter gets over its own defaults."""
         given = {**self.profile.chapters[one_of("chapter", chapter, CHAPTERS)]}
-        declared = {"RUN": str(self.run)}
-        if chapter != "cascade":
-            declared["SRC"] = str(self.source)
-        return {**declared, **given}
+        places = {"RUN": str(self.run), "SRC": str(self.source)}
+        declared = declared_parameters(read_chapter(NOTEBOOKS / f"{chapter}.py"))
+        return {**{name: place for name, place in places.items() if name in declared}, **given}
 
     def stamp(self, step: str) -> Path:
         """File that says a step (``data``, a chapter or ``results``) is done as it stands."""
@@ -65,23 +64,20 @@ class Study:
         return fingerprint([source, self._effect(step)])
 
     def run_chapter(self, chapter: str) -> None:
-        """Run one chapter into the run's folder and stamp it."""
+        """Run one chapter into the run's folder."""
         run_chapter(
             NOTEBOOKS / f"{chapter}.py",
             self.run / "notebooks" / f"{chapter}.ipynb",
             self.parameters(chapter),
             self.run / "figures",
         )
-        put_stamp(self.stamp(chapter))
 
     def collect(self) -> None:
-        """Compute metrics and ledger from what the chapters left, and stamp it."""
+        """Compute metrics and ledger from what the chapters left."""
         write_results(self.run)
-        put_stamp(self.stamp("results"))
 
     def _effect(self, chapter: str) -> str:
         """What a chapter does, whatever it says."""
-        before = CHAPTERS[: CHAPTERS.index(chapter)]
         cells = read_chapter(NOTEBOOKS / f"{chapter}.py").cells
         code = "\n".join(c.source for c in cells if c.cell_type == "code")
         modules = sorted(imported_modules(code))
@@ -90,7 +86,10 @@ class Study:
                 "code": ast.dump(ast.parse(code)),
                 "modules": [_syntax(module) for module in modules],
                 "parameters": self.parameters(chapter),
-                "before": [self._effect(c) for c in before[-1:]] or self._data_digest,
+                "needs": [
+                    self._data_digest if step == DATA else self._effect(step)
+                    for step in NEEDS[chapter]
+                ],
             }
         )
 
@@ -178,8 +177,11 @@ def _path(module: str) -> Path:
 
 
 def _syntax(module: str) -> str:
-    """A module's code without comments and layout."""
-    return fingerprint([module, ast.dump(ast.parse(_path(module).read_text()))])
+    """A module's code without comments and layout, and the data files that it names."""
+    tree = ast.parse(_path(module).read_text())
+    texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
+    named = [p for p in sorted(PACKAGE.rglob("*.json")) if p.name in texts]
+    return fingerprint([module, ast.dump(tree), [sha256(path) for path in named]])
 
 
 def _code(module: str) -> list[str]:

@@ -29,6 +29,9 @@ from birads_lib.study.run import FIGURE_KEY
 
 PARAMETERS_TAG = "parameters"
 KERNEL = "python3"
+OF_THE_PAPER = re.compile(r"figure_\d")
+COUNTERPART = " [The paper, part by part](../book/paper_map.md)."
+"""Ends the caption of each figure that has a counterpart in the paper."""
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -171,12 +174,15 @@ def publishable(notebook: NotebookNode, figures: Path) -> None:
         cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
         for output in cell.outputs:
             name = output.get("metadata", {}).pop(FIGURE_KEY, None)
+            if not name and "image/png" in output.get("data", {}):
+                raise ChapterError("a picture without a description; show it by run.show_figure")
             if name:
                 if sum(o.output_type != "stream" for o in cell.outputs) > 1:
                     raise ChapterError(f"figure {name}: give it a cell of its own")
                 described = read_json(figures / f"{name}.json")
+                back = COUNTERPART if OF_THE_PAPER.fullmatch(name) else ""
                 cell.metadata["mystnb"] = {
-                    "figure": {"caption": described["caption"], "name": f"fig-{name}"},
+                    "figure": {"caption": described["caption"] + back, "name": f"fig-{name}"},
                     "image": {"alt": described["alt"]},
                 }
 

@@ -13,8 +13,20 @@ import yaml
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, write_json
 
-CHAPTERS = ("data_merging", "autoencoder", "gate", "attention", "cascade")
-"""The chapters that compute, in the order in which they build on each other."""
+DATA = "data"
+NEEDS: dict[str, tuple[str, ...]] = {
+    "data_merging": (DATA,),
+    "autoencoder": ("data_merging",),
+    "gate": ("autoencoder",),
+    "attention": ("gate",),
+    "cascade": ("attention",),
+    "protocols": ("cascade",),
+    "label_meaning": (),
+    "paper_audit": ("cascade",),
+    "verdict": ("cascade", "protocols", "label_meaning", "paper_audit"),
+}
+"""The chapters that compute, and the steps that each builds on."""
+CHAPTERS = tuple(NEEDS)
 DEFAULT = "laptop"
 KAGGLE = "skooch/ddsm-mammography"
 BUILD = Path("_build")

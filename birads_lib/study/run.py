@@ -36,13 +36,16 @@ class Run:
         path: The run's folder, ``_build/run/<profile>``.
         chapter: Name of the chapter that asks.
         seed: The chapter's seed.
+        tiles: Whether the chapter works on the run's tiles; if not, its captions name none.
 
     Attributes:
         models, predictions, figures, results: Its folders.
     """
 
-    def __init__(self, path: str | os.PathLike[str], chapter: str, seed: int = 0):
-        self.path, self.chapter, self.seed = Path(path), chapter, seed
+    def __init__(
+        self, path: str | os.PathLike[str], chapter: str, seed: int = 0, tiles: bool = True
+    ):
+        self.path, self.chapter, self.seed, self.tiles = Path(path), chapter, seed, tiles
         self.models = self.path / "models"
         self.predictions = self.path / "predictions"
         self.figures = self.path / "figures"
@@ -59,9 +62,9 @@ class Run:
         """The run's merged tiles."""
         return TileStore.open(self.store_path)
 
-    def split(self, validation: float) -> pd.Series:
+    def split(self, validation: float, aside: float = 0.0) -> pd.Series:
         """Part of each tile under the official protocol, see ``make_splits``."""
-        return make_splits(self.store.table, "official", validation, self.seed)
+        return make_splits(self.store.table, "official", validation, self.seed, aside)
 
     def truth(self, src: str | os.PathLike[str]) -> PhantomTruth | None:
         """What a simulated set knows of its tiles; ``None`` for real ones."""
@@ -131,7 +134,7 @@ class Run:
         """
         if not caption or not alt:
             raise ValueError(f"figure {name}: caption and alt text must say something")
-        simulated = tiles and self.store.simulated
+        simulated = tiles and self.tiles and self.store.simulated
         mark = (mark or SIMULATED) if simulated else ""
         if mark:
             figure.supxlabel(mark, x=0.995, ha="right", size="small", style="italic")
@@ -152,7 +155,13 @@ class Run:
         display(Image(str(picture)), metadata={FIGURE_KEY: name})
 
     def show_table(
-        self, table: pd.DataFrame, name: str, caption: str, tiles: bool = True, **formats: Any
+        self,
+        table: pd.DataFrame,
+        name: str,
+        caption: str,
+        tiles: bool = True,
+        sortable: bool = False,
+        **formats: Any,
     ) -> None:
         """Save a table as CSV with its description, and show it with its caption.
 
@@ -161,17 +170,19 @@ class Run:
             name: File name without ending, unique in the run.
             caption: One or two sentences. Where it came from is added.
             tiles: Whether its numbers were measured on the run's tiles.
+            sortable: Whether a click on a heading sorts it on the page.
             formats: For ``Styler.format``, such as ``precision``.
         """
         path = self.figures / f"{name}.csv"
         with whole_file(path) as partial:
             table.to_csv(partial)
-        note = " Simulated tiles." if tiles and self.store.simulated else ""
+        note = " Simulated tiles." if tiles and self.tiles and self.store.simulated else ""
         full = f"{caption}{note} {self.source()}"
         described = {"name": name, "caption": full, "sha256": sha256(path), **self.provenance()}
         write_json(path.with_suffix(".json"), described)
         style = table.style.set_caption(full).format(**formats)
-        display(HTML(style.to_html(table_attributes='class="table"')))
+        kind = "table sortable" if sortable else "table"
+        display(HTML(style.to_html(table_attributes=f'class="{kind}"')))
 
     def say(self, text: str) -> None:
         """Show a sentence whose numbers come from results, as Markdown."""
@@ -184,15 +195,15 @@ class Run:
             "commit": commit(),
             "profile": self.path.name,
             "seed": self.seed,
-            "data": self.store.digest,
+            "data": self.store.digest if self.tiles else None,
         }
 
     def source(self) -> str:
         """Provenance as the last line of a caption."""
         facts = self.provenance()
+        data = f"seed {facts['seed']}, data {facts['data'][:8]}, " if self.tiles else ""
         return (
-            f"[{facts['chapter']}, profile {facts['profile']}, seed {facts['seed']}, "
-            f"data {facts['data'][:8]}, commit {facts['commit'][:8]}]"
+            f"[{facts['chapter']}, profile {facts['profile']}, {data}commit {facts['commit'][:8]}]"
         )
 
 
