@@ -68,6 +68,14 @@ PARTS = {
 
 # %% [markdown]
 # ## One training, four judges
+#
+# A part can judge only if it shows every class; in a small set the validation part may not.
+
+# %%
+shown = store.table.groupby(split.to_numpy())["label"].nunique()
+complete = [part for part in PARTS if shown.get(part, 0) == store.table["label"].nunique()]
+if left_out := [PARTS[part] for part in PARTS if part not in complete]:
+    run.say(f"Left out because a class has no tile there: {', '.join(left_out)}.")
 
 # %%
 gate, scorer = (
@@ -91,7 +99,7 @@ def judged_by(stage, model, part):
 
 
 def judge(stage, model):
-    tables = {PARTS[part]: judged_by(stage, model, part) for part in PARTS}
+    tables = {PARTS[part]: judged_by(stage, model, part) for part in complete}
     return {name: metrics.evaluate(table, stage)["overall"] for name, table in tables.items()}
 
 
