@@ -69,7 +69,7 @@ run.say(
 # [](paper_audit.ipynb); [](../book/paper_map.md) leads from each part of the paper to its chapter.
 # The same rows, with protocol, data and seeds, are in `results/verdicts.json` of the run.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "full-width"]
 run.show_table(
     verdict_table(verdicts),
     "verdicts",
