@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from birads_lib.errors import one_of
-from birads_lib.labels import GATE_NAMES, LESION_CODES
+from birads_lib.labels import LESION_CODES
 
 TITLE = (
     "Categorizing and Determining of BI-RAD Breast Cancer Score by Using Deep Learning Techniques"
@@ -94,11 +94,6 @@ def confusion_table(matrix: np.ndarray) -> pd.DataFrame:
         index=pd.Index([f"Actual {code}" for code in LESION_CODES], name="ID"),
         columns=[f"Predicted {code}" for code in LESION_CODES],
     )
-
-
-def figure_5() -> pd.DataFrame:
-    """Figure 5 as a table: rows actual, columns predicted."""
-    return pd.DataFrame(FIGURE_5, index=list(GATE_NAMES), columns=list(GATE_NAMES))
 
 
 def statement(name: str) -> Statement:

@@ -15,8 +15,7 @@ from IPython.display import HTML, Image, Markdown, display
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from birads_lib.errors import DataError
-from birads_lib.files import read_json, sha256, whole_file, write_json
+from birads_lib.files import sha256, whole_file, write_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, check_predictions
 from birads_lib.tiles.phantom import PhantomTruth
@@ -104,13 +103,6 @@ class Run:
     def save_results(self, values: dict[str, Any]) -> None:
         """Write the chapter's numbers to ``results/<chapter>.json``."""
         write_json(self.results / f"{self.chapter}.json", values)
-
-    def read_results(self, chapter: str) -> dict[str, Any]:
-        """Numbers of an earlier chapter."""
-        path = self.results / f"{chapter}.json"
-        if not path.exists():
-            raise DataError(f"{path}: chapter {chapter} has not run; run `birads study`")
-        return read_json(path)
 
     def show_figure(
         self,
