@@ -152,11 +152,11 @@ def _cbis_labels(options: argparse.Namespace) -> int:
 
 def _study(options: argparse.Namespace) -> int:
     from birads_lib.study.graph import CHAPTERS, Study, environment
-    from birads_lib.study.notebooks import check_parameters, declared_parameters, read_chapter
+    from birads_lib.study.notebooks import check_parameters, declared_parameters
 
     study = Study(options.profile, options.data)
     for chapter in CHAPTERS:  # before anything runs, since the last may take an hour to reach
-        declared = declared_parameters(read_chapter(Path("notebooks") / f"{chapter}.py"))
+        declared = declared_parameters(study.chapter(chapter))
         check_parameters(chapter, declared, study.parameters(chapter))
     config = [f"profile={options.profile}", *([f"data={options.data}"] if options.data else [])]
     command = [

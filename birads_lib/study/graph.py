@@ -15,14 +15,16 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from birads_lib.errors import one_of
 from birads_lib.files import fingerprint, sha256
 from birads_lib.study import profiles
-from birads_lib.study.ledger import write_results
 from birads_lib.study.notebooks import declared_parameters, read_chapter, run_chapter
 from birads_lib.study.profiles import CHAPTERS, DATA, NEEDS, Profile
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 PACKAGE = Path(__file__).parents[1]
 NOTEBOOKS = Path("notebooks")
@@ -31,6 +33,9 @@ GENERATOR = "birads_lib.tiles.phantom"
 
 class Study:
     """One profile on one set of tiles: its folders, its steps, their digests.
+
+    Chapters and modules are read once: a study stands for the sources as they
+    were when it was asked first.
 
     Args:
         profile: Name of a profile.
@@ -42,16 +47,29 @@ class Study:
         self.data = data
         self.run = profiles.run_folder(self.profile, data)
         self.source = profiles.data_folder(self.profile, data)
+        self._read: dict[str, NotebookNode] = {}
+        self._effects: dict[str, str] = {}
+
+    def chapter(self, name: str) -> NotebookNode:
+        """A chapter's cells, as written."""
+        if name not in self._read:
+            self._read[name] = read_chapter(NOTEBOOKS / f"{one_of('chapter', name, CHAPTERS)}.py")
+        return self._read[name]
 
     def parameters(self, chapter: str) -> dict[str, Any]:
         """What a chapter gets over its own defaults."""
         given = {**self.profile.chapters[one_of("chapter", chapter, CHAPTERS)]}
         places = {"RUN": str(self.run), "SRC": str(self.source)}
-        declared = declared_parameters(read_chapter(NOTEBOOKS / f"{chapter}.py"))
+        declared = declared_parameters(self.chapter(chapter))
         return {**{name: place for name, place in places.items() if name in declared}, **given}
 
     def stamp(self, step: str) -> Path:
-        """File that says a step (``data``, a chapter or ``results``) is done as it stands."""
+        """File that says a step (``data``, a chapter or ``results``) is done as it stands.
+
+        That of simulated tiles lies among them: who deletes them deletes it too.
+        """
+        if step == DATA and self.data is None:
+            return self.source / "stamp" / self.digest(step)[:16]
         return self.run / "stamps" / step / self.digest(step)[:16]
 
     def digest(self, step: str) -> str:
@@ -74,14 +92,17 @@ class Study:
 
     def collect(self) -> None:
         """Compute metrics and ledger from what the chapters left."""
+        from birads_lib.study.ledger import write_results
+
         write_results(self.run)
 
     def _effect(self, chapter: str) -> str:
         """What a chapter does, whatever it says."""
-        cells = read_chapter(NOTEBOOKS / f"{chapter}.py").cells
-        code = "\n".join(c.source for c in cells if c.cell_type == "code")
+        if chapter in self._effects:
+            return self._effects[chapter]
+        code = "\n".join(c.source for c in self.chapter(chapter).cells if c.cell_type == "code")
         modules = sorted(imported_modules(code))
-        return fingerprint(
+        self._effects[chapter] = fingerprint(
             {
                 "code": ast.dump(ast.parse(code)),
                 "modules": [_syntax(module) for module in modules],
@@ -92,6 +113,7 @@ class Study:
                 ],
             }
         )
+        return self._effects[chapter]
 
     @functools.cached_property
     def _data_digest(self) -> str:
@@ -176,6 +198,7 @@ def _path(module: str) -> Path:
     return package if package.exists() else base.with_suffix(".py")
 
 
+@functools.cache
 def _syntax(module: str) -> str:
     """A module's code without comments and layout, and the data files that it names."""
     tree = ast.parse(_path(module).read_text())
