@@ -8,6 +8,7 @@ it came from, and every record is checked before it is believed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -24,7 +25,14 @@ from birads_lib.errors import DataError
 from birads_lib.files import read_json
 from birads_lib.labels import CLASSES, CODES
 from birads_lib.tiles import layout
-from birads_lib.tiles.store import TileStore, load_array, open_images, writing_store
+from birads_lib.tiles.store import (
+    BLOCK,
+    StoreWriter,
+    TileStore,
+    load_array,
+    open_images,
+    writing_store,
+)
 from birads_lib.tiles.tfrecord import Feature, count_records, decode_example, read_payloads
 
 Progress = Callable[[int, int], None]
@@ -81,16 +89,15 @@ def merge_ddsm10(
     counts = [count_records(path) for path in training]
     total = sum(counts) + sum(map(len, labels.values()))
     merged = Merged()
-    with writing_store(store, total) as writer:
-        row = 0
+    with writing_store(store) as writer:
         for path in training:
-            row = _read_training_file(path, source, writer.images, row, merged)
+            _read_training_file(path, source, writer, merged)
             if progress:
-                progress(row, total)
+                progress(writer.count, total)
         for part, data, _ in held_out:
-            row = _read_held_out(part.name, data, source, labels[part.name], writer, row, merged)
+            _read_held_out(part.name, data, source, labels[part.name], writer, merged)
             if progress:
-                progress(row, total)
+                progress(writer.count, total)
         table = pd.DataFrame(merged.rows)
         notes += [f"{remark}: {count:,} tiles" for remark, count in sorted(merged.remarks.items())]
         truth = source / "truth" / "table.parquet"
@@ -201,34 +208,41 @@ def counts_by_origin(table: pd.DataFrame) -> dict[str, list[int]]:
     }
 
 
-def _read_training_file(
-    path: Path, source: Path, images: NDArray[np.uint8], row: int, merged: Merged
-) -> int:
-    for index, payload in enumerate(read_payloads(path)):
-        where = f"{path}: record {index}"
-        try:
-            features = decode_example(payload)
-            filename = decode_filename(features.get(layout.FEATURE_FILENAME))
-        except ValueError as error:
-            raise DataError(f"{where} is not an example ({error}); download it again") from None
-        image = features.get(layout.FEATURE_IMAGE)
-        if not isinstance(image, bytes | memoryview) or len(image) != layout.IMAGE_BYTES:
-            size = len(image) if isinstance(image, bytes | memoryview) else "no"
-            raise DataError(
-                f"{where} has an image of {size} bytes; expected {layout.IMAGE_BYTES:,} "
-                f"({layout.TILE} x {layout.TILE}); give the unchanged file of the data set"
-            )
-        images[row] = np.frombuffer(image, np.uint8).reshape(layout.TILE, layout.TILE)
-        label = _checked_label(where, features)
-        if not filename:
-            merged.remarks["file name absent"] += 1
-        for extra in features.keys() - set(layout.FEATURES):
-            merged.remarks[f"extra feature {extra!r} passed over"] += 1
-        entry = describe(f"{path.stem}/{index:05d}", label, filename)
-        relative = path.relative_to(source).as_posix()
-        merged.rows.append({**entry, "source": relative, "origin": "training"})
-        row += 1
-    return row
+def _read_training_file(path: Path, source: Path, writer: StoreWriter, merged: Merged) -> None:
+    relative = path.relative_to(source).as_posix()
+    payloads = enumerate(read_payloads(path))
+    while block := list(itertools.islice(payloads, BLOCK)):
+        images = np.empty((len(block), layout.TILE, layout.TILE), np.uint8)
+        for image, (index, payload) in zip(images, block, strict=True):
+            label, filename = _read_record(path, index, payload, image, merged)
+            entry = describe(f"{path.stem}/{index:05d}", label, filename)
+            merged.rows.append({**entry, "source": relative, "origin": "training"})
+        writer.append(images)
+
+
+def _read_record(
+    path: Path, index: int, payload: bytes, image: NDArray[np.uint8], merged: Merged
+) -> tuple[int, str]:
+    """Check one record and put its tile into ``image``: label and file name."""
+    where = f"{path}: record {index}"
+    try:
+        features = decode_example(payload)
+        filename = decode_filename(features.get(layout.FEATURE_FILENAME))
+    except ValueError as error:
+        raise DataError(f"{where} is not an example ({error}); download it again") from None
+    raw = features.get(layout.FEATURE_IMAGE)
+    if not isinstance(raw, bytes | memoryview) or len(raw) != layout.IMAGE_BYTES:
+        size = len(raw) if isinstance(raw, bytes | memoryview) else "no"
+        raise DataError(
+            f"{where} has an image of {size} bytes; expected {layout.IMAGE_BYTES:,} "
+            f"({layout.TILE} x {layout.TILE}); give the unchanged file of the data set"
+        )
+    image.reshape(-1)[:] = np.frombuffer(raw, np.uint8)
+    if not filename:
+        merged.remarks["file name absent"] += 1
+    for extra in features.keys() - set(layout.FEATURES):
+        merged.remarks[f"extra feature {extra!r} passed over"] += 1
+    return _checked_label(where, features), filename
 
 
 def _checked_label(where: str, features: dict[str, Feature]) -> int:
@@ -263,21 +277,17 @@ def _read_held_out(
     data: Path,
     source: Path,
     labels: NDArray[np.int64],
-    writer: Any,
-    row: int,
+    writer: StoreWriter,
     merged: Merged,
-) -> int:
+) -> None:
     images = open_images(data)
-    step = 256
-    for start in range(0, len(images), step):
-        block = images[start : start + step]
-        writer.images[row + start : row + start + len(block)] = block
+    for start in range(0, len(images), BLOCK):
+        writer.append(np.array(images[start : start + BLOCK]))
     relative = data.relative_to(source).as_posix()
     for index, label in enumerate(labels.tolist()):
         entry = describe(f"{name}/{index:05d}", label, "")
         merged.rows.append({**entry, "source": relative, "origin": name})
     merged.remarks[f"{name} carries no file names"] += len(images)
-    return row + len(images)
 
 
 def _groups_from_truth(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from birads_lib.labels import CLASSES, CODES
 from birads_lib.tiles.layout import TILE
 
 IMAGES, TABLE, META = "images.npy", "table.parquet", "store.json"
+BLOCK = 256  # tiles digested at a time
+HASHERS = 2  # threads that digest what is written
+PENDING = 4  # blocks that may wait for their digests
 META_KEYS = {"digest", "simulated", "counts", "notes"}
 COLUMNS = (
     "tile", "label", "group", "lesion", "source", "origin", "filename",
@@ -204,40 +208,102 @@ def _checked_meta(path: Path) -> dict[str, Any]:
 
 
 def digest_of(table: pd.DataFrame) -> str:
-    """SHA-256 over a store's table, row by row: what is known of each tile, and its pixels."""
+    """SHA-256 over a store's table, row by row: what is known of each tile, and its pixels.
+
+    Columns beyond ``COLUMNS`` count too, in alphabetical order.
+    """
+    columns = [*COLUMNS, *sorted(set(table.columns) - set(COLUMNS))]
     digest = hashlib.sha256()
-    for row in zip(*(table[column] for column in COLUMNS), strict=True):
+    for row in zip(*(table[column] for column in columns), strict=True):
         digest.update(("\t".join(map(str, row)) + "\n").encode())
     return digest.hexdigest()
 
 
-class StoreWriter:
-    """Fills the images of a new store; see ``writing_store``."""
+def pixel_digests(images: NDArray[np.uint8]) -> list[str]:
+    """SHA-256 of each image of (N, H, W), 64 hexadecimal digits each."""
+    return [hashlib.sha256(np.ascontiguousarray(image).data).hexdigest() for image in images]
 
-    def __init__(self, folder: Path, count: int):
-        self.folder = folder
-        self.images = np.lib.format.open_memmap(
-            folder / IMAGES, mode="w+", dtype=np.uint8, shape=(count, TILE, TILE)
-        )
+
+class StoreWriter:
+    """Takes the tiles of a new store in order, a block at a time; see ``writing_store``.
+
+    Blocks are written as they come and digested beside that, so memory holds a few
+    of them whatever the size of the set.
+
+    Attributes:
+        table: To be set before the end: DataFrame of ``COLUMNS`` without ``digest``, one
+            row a tile in the order written; further columns are kept.
+        meta: To be filled before the end: what ``store.json`` is to say.
+    """
+
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor):
+        self.folder, self.count = folder, 0
         self.table: pd.DataFrame | None = None
         self.meta: dict[str, Any] = {}
+        self._pool, self._digests = pool, list[Future[list[str]]]()
+        self._file = open(folder / IMAGES, "w+b")  # noqa: SIM115 - closed by close()
+        self._write_header()
+
+    def append(self, images: NDArray[np.uint8]) -> None:
+        """Write tiles, uint8 (n, 299, 299); the array must not change afterwards.
+
+        Raises:
+            UsageError: Another dtype or shape.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != (TILE, TILE):
+            raise UsageError(
+                f"append: {images.dtype} {images.shape} given; expected uint8 (n, {TILE}, {TILE})"
+            )
+        block = np.ascontiguousarray(images)
+        if len(self._digests) >= PENDING:
+            self._digests[-PENDING].result()
+        self._digests.append(self._pool.submit(pixel_digests, block))
+        self._file.write(block.data)
+        self.count += len(block)
+
+    def digests(self) -> list[str]:
+        """SHA-256 of each tile written so far."""
+        return [digest for block in self._digests for digest in block.result()]
+
+    def close(self) -> None:
+        """Put the final number of tiles into the header and bring all to the disk."""
+        self._file.seek(0)
+        self._write_header()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file; what was written is of no use."""
+        self._file.close()
+
+    def _write_header(self) -> None:
+        """numpy pads its headers, so that one for more tiles takes the same place."""
+        shape = (self.count, TILE, TILE)
+        np.lib.format.write_array_header_1_0(
+            self._file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
 
 
 @contextmanager
-def writing_store(path: str | os.PathLike[str], count: int) -> Iterator[StoreWriter]:
-    """Make a store of ``count`` tiles, whole or not at all.
+def writing_store(path: str | os.PathLike[str]) -> Iterator[StoreWriter]:
+    """Make a store, whole or not at all.
 
-    The block fills ``writer.images``, sets ``writer.table`` (without ``digest``)
-    and ``writer.meta``; digests and counts are added here.
+    The block calls ``writer.append`` and sets ``writer.table`` and ``writer.meta``;
+    digests are added here.
     """
-    with whole_folder(path, META) as folder:
-        writer = StoreWriter(folder, count)
-        yield writer
-        assert writer.table is not None
-        assert len(writer.table) == count
-        pixels = [hashlib.sha256(image.tobytes()).hexdigest() for image in writer.images]
-        table = writer.table.assign(digest=pixels)
-        writer.images.flush()
+    with (
+        whole_folder(path, META) as folder,
+        ThreadPoolExecutor(max_workers=HASHERS) as pool,
+    ):
+        writer = StoreWriter(folder, pool)
+        try:
+            yield writer
+            assert writer.table is not None
+            table = writer.table.assign(digest=writer.digests())
+            writer.close()
+        finally:
+            writer.abandon()
         table.to_parquet(folder / TABLE, index=False)
         write_json(folder / META, {**writer.meta, "digest": digest_of(table)})
 
@@ -249,11 +315,11 @@ def verify_store(store: TileStore) -> list[str]:
         One line for each thing that differs; empty when all is as written.
     """
     found = []
-    for index, (tile, known) in enumerate(
-        zip(store.table["tile"], store.table["digest"], strict=True)
-    ):
-        if hashlib.sha256(store.images[index].tobytes()).hexdigest() != known:
-            found.append(f"{store.path / IMAGES}: tile {tile} (row {index}) has changed")
+    tiles, known = store.table["tile"].tolist(), store.table["digest"].tolist()
+    for start in range(0, len(store), BLOCK):
+        for row, digest in enumerate(pixel_digests(store.images[start : start + BLOCK]), start):
+            if digest != known[row]:
+                found.append(f"{store.path / IMAGES}: tile {tiles[row]} (row {row}) has changed")
     if digest_of(store.table) != store.digest:
         found.append(f"{store.path / TABLE}: the table has changed")
     return found

@@ -20,6 +20,7 @@ CRC = struct.Struct("<I")
 HEADER_BYTES = LENGTH.size + CRC.size
 FRAME_BYTES = HEADER_BYTES + CRC.size
 MAX_PAYLOAD = 1 << 30
+READ_AHEAD = 1 << 20  # bytes
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 BYTES_LIST, FLOAT_LIST, INT64_LIST = 1, 2, 3
@@ -28,9 +29,9 @@ Feature = int | bytes | memoryview | None
 """First value of a feature; ``None`` for an empty list or one of floats."""
 
 
-def masked_crc(data: bytes | memoryview) -> int:
+def masked_crc(data: bytes) -> int:
     """CRC-32C of ``data``, rotated and offset as TFRecord wants it."""
-    crc = google_crc32c.value(bytes(data))
+    crc = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -40,7 +41,7 @@ def frame(payload: bytes) -> bytes:
     return length + CRC.pack(masked_crc(length)) + payload + CRC.pack(masked_crc(payload))
 
 
-def read_payloads(path: Path) -> Iterator[memoryview]:
+def read_payloads(path: Path) -> Iterator[bytes]:
     """Yield the payload of each frame of a file, both checksums verified.
 
     A file's frames are read one after another, so memory stays at one record.
@@ -48,30 +49,42 @@ def read_payloads(path: Path) -> Iterator[memoryview]:
     Raises:
         DataError: A frame is truncated, a checksum is wrong, or a length is absurd.
     """
-    with open(path, "rb") as file:
-        index = 0
+    with open(path, "rb", buffering=READ_AHEAD) as file:
+        index = start = 0
         while header := file.read(HEADER_BYTES):
-            where = f"{path}: record {index} at byte {file.tell() - len(header)}"
-            if len(header) < HEADER_BYTES:
-                raise DataError(f"{where} is truncated; copy or download the file again")
-            (length,) = LENGTH.unpack_from(header)
-            (crc,) = CRC.unpack_from(header, LENGTH.size)
-            if masked_crc(header[: LENGTH.size]) != crc or length > MAX_PAYLOAD:
+            length = _payload_length(header)
+            if length is None:
                 raise DataError(
-                    f"{where} has a wrong length checksum (damaged, or not an uncompressed "
-                    "TFRecord file); copy or download the file again"
+                    f"{_record(path, index, start)} is truncated or has a wrong length checksum "
+                    "(damaged, or not an uncompressed TFRecord file); copy or download the file "
+                    "again"
                 )
-            body = file.read(length + CRC.size)
-            if len(body) < length + CRC.size:
-                raise DataError(f"{where} is truncated; copy or download the file again")
-            payload = memoryview(body)[:length]
-            if masked_crc(payload) != CRC.unpack_from(body, length)[0]:
+            payload, crc = file.read(length), file.read(CRC.size)
+            if len(crc) < CRC.size:
                 raise DataError(
-                    f"{where} has a wrong data checksum (a byte has changed); "
-                    "copy or download the file again"
+                    f"{_record(path, index, start)} is truncated; copy or download the file again"
+                )
+            if masked_crc(payload) != CRC.unpack(crc)[0]:
+                raise DataError(
+                    f"{_record(path, index, start)} has a wrong data checksum (a byte has "
+                    "changed); copy or download the file again"
                 )
             yield payload
             index += 1
+            start += length + FRAME_BYTES
+
+
+def _payload_length(header: bytes) -> int | None:
+    """Length that a frame's header states; ``None`` if the header is not whole."""
+    if len(header) < HEADER_BYTES:
+        return None
+    length, crc = LENGTH.unpack_from(header)[0], CRC.unpack_from(header, LENGTH.size)[0]
+    whole = masked_crc(header[: LENGTH.size]) == crc and length <= MAX_PAYLOAD
+    return int(length) if whole else None
+
+
+def _record(path: Path, index: int, start: int) -> str:
+    return f"{path}: record {index} at byte {start}"
 
 
 def count_records(path: Path) -> int:
@@ -82,7 +95,7 @@ def count_records(path: Path) -> int:
     """
     size = path.stat().st_size
     count = position = 0
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         while position < size:
             file.seek(position)
             header = file.read(LENGTH.size)
@@ -97,7 +110,7 @@ def count_records(path: Path) -> int:
     return count
 
 
-def decode_example(payload: memoryview) -> dict[str, Feature]:
+def decode_example(payload: bytes | memoryview) -> dict[str, Feature]:
     """Decode a serialised ``tf.train.Example`` to the first value of each feature.
 
     Byte features come back as views into ``payload``, integers as signed 64-bit.
@@ -106,7 +119,7 @@ def decode_example(payload: memoryview) -> dict[str, Feature]:
         ValueError: The payload is not a well-formed example.
     """
     features: dict[str, Feature] = {}
-    for field, value in _fields(payload):
+    for field, value in _fields(memoryview(payload)):
         if field != 1 or isinstance(value, int):
             continue
         for _, entry in _fields(value):

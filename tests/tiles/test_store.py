@@ -256,8 +256,8 @@ def test_an_archive_of_arrays_is_refused(tmp_path):
 
 def test_a_new_store_is_whole_and_gets_digests(tmp_path, small_store):
     table = small_store.table.drop(columns="digest").iloc[:2]
-    with writing_store(tmp_path / "new", 2) as writer:
-        writer.images[:] = small_store.images[:2]
+    with writing_store(tmp_path / "new") as writer:
+        writer.append(small_store.images[:2])
         writer.table, writer.meta = table, {"simulated": False, "counts": {}, "notes": []}
     new = TileStore.open(tmp_path / "new")
     assert new.table["digest"].tolist() == small_store.table["digest"].tolist()[:2]
@@ -267,8 +267,8 @@ def test_a_new_store_is_whole_and_gets_digests(tmp_path, small_store):
 
 def test_a_store_whose_writing_fails_leaves_nothing(tmp_path):
     def write_half():
-        with writing_store(tmp_path / "new", 2) as writer:
-            writer.images[0] = 7
+        with writing_store(tmp_path / "new") as writer:
+            writer.append(np.full((1, 299, 299), 7, np.uint8))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
