@@ -8,7 +8,7 @@ it came from, and every record is checked before it is believed.
 
 from __future__ import annotations
 
-import itertools
+import functools
 import os
 import re
 from collections import Counter
@@ -33,7 +33,13 @@ from birads_lib.tiles.store import (
     open_images,
     writing_store,
 )
-from birads_lib.tiles.tfrecord import Feature, count_records, decode_example, read_payloads
+from birads_lib.tiles.tfrecord import (
+    Examples,
+    MalformedExampleError,
+    count_records,
+    decode_examples,
+    read_blocks,
+)
 
 Progress = Callable[[int, int], None]
 """Called with (tiles done, tiles in all)."""
@@ -161,15 +167,13 @@ def find_files(
     return training, held_out, notes
 
 
-def decode_filename(value: Feature) -> str:
-    """Read a recorded file name: UTF-32-LE padded with NUL, or plain UTF-8; "" if absent.
+@functools.lru_cache
+def decode_filename(raw: bytes) -> str:
+    """Read a recorded file name: UTF-32-LE padded with NUL, or plain UTF-8.
 
     Raises:
         ValueError: It is neither.
     """
-    if value is None or isinstance(value, int):
-        return ""
-    raw = bytes(value)
     try:
         return raw.decode("utf-32-le").rstrip("\0")
     except UnicodeDecodeError:
@@ -210,51 +214,85 @@ def counts_by_origin(table: pd.DataFrame) -> dict[str, list[int]]:
 
 def _read_training_file(path: Path, source: Path, writer: StoreWriter, merged: Merged) -> None:
     relative = path.relative_to(source).as_posix()
-    payloads = enumerate(read_payloads(path))
-    while block := list(itertools.islice(payloads, BLOCK)):
-        images = np.empty((len(block), layout.TILE, layout.TILE), np.uint8)
-        for image, (index, payload) in zip(images, block, strict=True):
-            label, filename = _read_record(path, index, payload, image, merged)
-            entry = describe(f"{path.stem}/{index:05d}", label, filename)
-            merged.rows.append({**entry, "source": relative, "origin": "training"})
+    first = 0
+    for payloads in read_blocks(path):
+        images, labels, names = _read_records(path, first, payloads, merged)
         writer.append(images)
+        for index, (label, name) in enumerate(zip(labels.tolist(), names, strict=True), first):
+            entry = describe(f"{path.stem}/{index:05d}", label, name)
+            merged.rows.append({**entry, "source": relative, "origin": "training"})
+        first += len(payloads)
 
 
-def _read_record(
-    path: Path, index: int, payload: bytes, image: NDArray[np.uint8], merged: Merged
-) -> tuple[int, str]:
-    """Check one record and put its tile into ``image``: label and file name."""
-    where = f"{path}: record {index}"
+def _read_records(
+    path: Path, first: int, payloads: NDArray[np.uint8], merged: Merged
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
+    """Check a block of records: their tiles (n, 299, 299), labels (n,) and file names."""
+    images = np.empty((len(payloads), layout.TILE, layout.TILE), np.uint8)
+    labels = np.empty(len(payloads), np.int64)
+    names = [""] * len(payloads)
     try:
-        features = decode_example(payload)
-        filename = decode_filename(features.get(layout.FEATURE_FILENAME))
-    except ValueError as error:
-        raise DataError(f"{where} is not an example ({error}); download it again") from None
-    raw = features.get(layout.FEATURE_IMAGE)
-    if not isinstance(raw, bytes | memoryview) or len(raw) != layout.IMAGE_BYTES:
-        size = len(raw) if isinstance(raw, bytes | memoryview) else "no"
+        for examples in decode_examples(payloads):
+            records = [f"{path}: record {first + row}" for row in examples.rows]
+            raw = _checked_images(records[0], examples)
+            images[examples.rows] = raw.reshape(-1, layout.TILE, layout.TILE)
+            labels[examples.rows] = _checked_labels(records, examples)
+            filenames = examples.features.get(layout.FEATURE_FILENAME)
+            for position, row in enumerate(examples.rows):
+                names[row] = _checked_name(records[position], filenames, position)
+            for extra in examples.features.keys() - set(layout.FEATURES):
+                merged.remarks[f"extra feature {extra!r} passed over"] += len(examples.rows)
+    except MalformedExampleError as error:
         raise DataError(
-            f"{where} has an image of {size} bytes; expected {layout.IMAGE_BYTES:,} "
+            f"{path}: record {first + error.row} is not an example ({error}); download it again"
+        ) from None
+    merged.remarks["file name absent"] += names.count("")
+    return images, labels, names
+
+
+def _checked_images(record: str, examples: Examples) -> NDArray[np.uint8]:
+    raw = examples.features.get(layout.FEATURE_IMAGE)
+    size = raw.shape[1] if raw is not None and raw.ndim == 2 else "no"
+    if raw is None or size != layout.IMAGE_BYTES:
+        raise DataError(
+            f"{record} has an image of {size} bytes; expected {layout.IMAGE_BYTES:,} "
             f"({layout.TILE} x {layout.TILE}); give the unchanged file of the data set"
         )
-    image.reshape(-1)[:] = np.frombuffer(raw, np.uint8)
-    if not filename:
-        merged.remarks["file name absent"] += 1
-    for extra in features.keys() - set(layout.FEATURES):
-        merged.remarks[f"extra feature {extra!r} passed over"] += 1
-    return _checked_label(where, features), filename
+    return raw
 
 
-def _checked_label(where: str, features: dict[str, Feature]) -> int:
-    label, normal = features.get(layout.FEATURE_LABEL), features.get(layout.FEATURE_NORMAL)
-    if not isinstance(label, int) or not 0 <= label < len(CLASSES):
-        raise DataError(f"{where} has label {label!r}; expected 0 to 4; download the file again")
-    if normal is not None and normal != int(label > 0):
+def _checked_labels(records: list[str], examples: Examples) -> NDArray[np.int64]:
+    labels = examples.features.get(layout.FEATURE_LABEL)
+    if labels is None or labels.ndim != 1:
+        raise DataError(f"{records[0]} has label None; expected 0 to 4; download the file again")
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(CLASSES)))
+    if len(wrong):
         raise DataError(
-            f"{where} has label {label} but label_normal {normal!r}; expected {int(label > 0)}; "
+            f"{records[wrong[0]]} has label {labels[wrong[0]]}; expected 0 to 4; "
             "download the file again"
         )
-    return label
+    normal = examples.features.get(layout.FEATURE_NORMAL)
+    if normal is None:
+        return labels
+    if normal.ndim != 1:
+        raise DataError(f"{records[0]} has a label_normal that is no number; download it again")
+    wrong = np.flatnonzero(normal != (labels > 0))
+    if len(wrong):
+        label, found = labels[wrong[0]], normal[wrong[0]]
+        raise DataError(
+            f"{records[wrong[0]]} has label {label} but label_normal {found}; expected "
+            f"{int(label > 0)}; download the file again"
+        )
+    return labels
+
+
+def _checked_name(record: str, filenames: NDArray[Any] | None, position: int) -> str:
+    if filenames is None or filenames.ndim == 1:
+        return ""
+    try:
+        return decode_filename(filenames[position].tobytes())
+    except ValueError as error:
+        raise DataError(f"{record} is not an example ({error}); download it again") from None
 
 
 def _read_labels(part: layout.HeldOutFile, data: Path, file: Path) -> NDArray[np.int64]:

@@ -7,11 +7,16 @@ serialised ``tf.train.Example``, a protocol buffer that maps names to lists.
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
 
 from birads_lib.errors import DataError
 
@@ -20,19 +25,23 @@ CRC = struct.Struct("<I")
 HEADER_BYTES = LENGTH.size + CRC.size
 FRAME_BYTES = HEADER_BYTES + CRC.size
 MAX_PAYLOAD = 1 << 30
-READ_AHEAD = 1 << 20  # bytes
+READ_AHEAD = 6 << 20  # bytes; about 64 tiles, which stay in a processor's cache
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 BYTES_LIST, FLOAT_LIST, INT64_LIST = 1, 2, 3
 
-Feature = int | bytes | memoryview | None
+Feature = int | bytes | None
 """First value of a feature; ``None`` for an empty list or one of floats."""
 
 
 def masked_crc(data: bytes) -> int:
     """CRC-32C of ``data``, rotated and offset as TFRecord wants it."""
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    return int(_masked(np.array([google_crc32c.value(data)], np.uint32))[0])
+
+
+def _masked(crcs: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    rotated = np.bitwise_or(crcs >> 15, crcs << 17, dtype=np.uint32)
+    return np.add(rotated, 0xA282EAD8, dtype=np.uint32)
 
 
 def frame(payload: bytes) -> bytes:
@@ -41,46 +50,95 @@ def frame(payload: bytes) -> bytes:
     return length + CRC.pack(masked_crc(length)) + payload + CRC.pack(masked_crc(payload))
 
 
-def read_payloads(path: Path) -> Iterator[bytes]:
-    """Yield the payload of each frame of a file, both checksums verified.
+def read_blocks(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Yield the payloads of a file, a run of equally long ones at a time, in order.
 
-    A file's frames are read one after another, so memory stays at one record.
+    Both checksums of every frame are verified. Memory stays at ``READ_AHEAD`` bytes, or
+    at one frame where that is longer.
+
+    Returns:
+        Arrays uint8 (n, length), n >= 1; the next one overwrites it.
 
     Raises:
         DataError: A frame is truncated, a checksum is wrong, or a length is absurd.
     """
-    with open(path, "rb", buffering=READ_AHEAD) as file:
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        buffer = np.empty(min(READ_AHEAD, size), np.uint8)
         index = start = 0
-        while header := file.read(HEADER_BYTES):
-            length = _payload_length(header)
-            if length is None:
-                raise DataError(
-                    f"{_record(path, index, start)} is truncated or has a wrong length checksum "
-                    "(damaged, or not an uncompressed TFRecord file); copy or download the file "
-                    "again"
-                )
-            payload, crc = file.read(length), file.read(CRC.size)
-            if len(crc) < CRC.size:
-                raise DataError(
-                    f"{_record(path, index, start)} is truncated; copy or download the file again"
-                )
-            if masked_crc(payload) != CRC.unpack(crc)[0]:
-                raise DataError(
-                    f"{_record(path, index, start)} has a wrong data checksum (a byte has "
-                    "changed); copy or download the file again"
-                )
-            yield payload
-            index += 1
-            start += length + FRAME_BYTES
+        while start < size:
+            filled = os.preadv(file.fileno(), [buffer.data], start)
+            used = 0
+            while frames := _equal_frames(path, index, start + used, buffer[used:filled]):
+                stride, count = frames
+                block = buffer[used : used + count * stride].reshape(count, stride)
+                _verify_payloads(path, index, start + used, block)
+                yield block[:, HEADER_BYTES : -CRC.size]
+                index += count
+                used += count * stride
+            if not used:
+                buffer = _room_for_frame(path, index, start, size, buffer[:filled])
+            start += used
 
 
-def _payload_length(header: bytes) -> int | None:
-    """Length that a frame's header states; ``None`` if the header is not whole."""
-    if len(header) < HEADER_BYTES:
+def read_payloads(path: Path) -> Iterator[bytes]:
+    """Yield the payload of each frame of a file; as ``read_blocks``, one by one."""
+    for block in read_blocks(path):
+        for payload in block:
+            yield payload.tobytes()
+
+
+def _equal_frames(
+    path: Path, index: int, start: int, content: NDArray[np.uint8]
+) -> tuple[int, int] | None:
+    """Length of the first frame and how many of that length follow; ``None`` if not whole."""
+    if len(content) < HEADER_BYTES:
         return None
+    stride = _payload_length(path, index, start, content[:HEADER_BYTES].tobytes()) + FRAME_BYTES
+    whole = len(content) // stride
+    if not whole:
+        return None
+    headers = content[: whole * stride].reshape(whole, stride)[:, :HEADER_BYTES]
+    differs = (headers != headers[0]).any(axis=1)
+    return stride, int(differs.argmax()) if differs.any() else whole
+
+
+def _payload_length(path: Path, index: int, start: int, header: bytes) -> int:
     length, crc = LENGTH.unpack_from(header)[0], CRC.unpack_from(header, LENGTH.size)[0]
-    whole = masked_crc(header[: LENGTH.size]) == crc and length <= MAX_PAYLOAD
-    return int(length) if whole else None
+    if masked_crc(header[: LENGTH.size]) != crc or length > MAX_PAYLOAD:
+        raise DataError(
+            f"{_record(path, index, start)} has a wrong length checksum (damaged, or not an "
+            "uncompressed TFRecord file); copy or download the file again"
+        )
+    return int(length)
+
+
+def _verify_payloads(path: Path, index: int, start: int, frames: NDArray[np.uint8]) -> None:
+    stated = np.ascontiguousarray(frames[:, -CRC.size :]).view("<u4")[:, 0]
+    crcs = np.fromiter(
+        map(google_crc32c.value, frames[:, HEADER_BYTES : -CRC.size]), np.uint32, len(frames)
+    )
+    wrong = np.flatnonzero(_masked(crcs) != stated)
+    if len(wrong):
+        first = int(wrong[0])
+        raise DataError(
+            f"{_record(path, index + first, start + first * frames.shape[1])} has a wrong data "
+            "checksum (a byte has changed); copy or download the file again"
+        )
+
+
+def _room_for_frame(
+    path: Path, index: int, start: int, size: int, content: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """A buffer for a frame longer than the last one; there is such a frame, or it is cut off."""
+    needed = size
+    if len(content) >= HEADER_BYTES:
+        needed = FRAME_BYTES + _payload_length(path, index, start, content[:HEADER_BYTES].tobytes())
+    if start + needed > size or needed <= len(content):
+        raise DataError(
+            f"{_record(path, index, start)} is truncated; copy or download the file again"
+        )
+    return np.empty(needed, np.uint8)
 
 
 def _record(path: Path, index: int, start: int) -> str:
@@ -110,23 +168,69 @@ def count_records(path: Path) -> int:
     return count
 
 
-def decode_example(payload: bytes | memoryview) -> dict[str, Feature]:
-    """Decode a serialised ``tf.train.Example`` to the first value of each feature.
+@dataclass(frozen=True)
+class Examples:
+    """Records of one build: the same features, each of the same length.
 
-    Byte features come back as views into ``payload``, integers as signed 64-bit.
+    Attributes:
+        rows: Which records of the block, int64 (m,).
+        features: First value of each feature: int64 (m,); uint8 (m, k), views into the
+            block; or ``None`` for an empty list or one of floats.
+    """
+
+    rows: NDArray[np.int64]
+    features: dict[str, NDArray[Any] | None]
+
+
+def decode_examples(payloads: NDArray[np.uint8]) -> Iterator[Examples]:
+    """Decode equally long serialised ``tf.train.Example``, as few builds as there are.
+
+    One record is parsed; all whose bytes outside of the values equal its own are built
+    alike, so their values are columns of the block.
+
+    Args:
+        payloads: uint8 (n, length), as ``read_blocks`` gives.
+
+    Raises:
+        ValueError: A payload is not a well-formed example; ``row`` of the error tells which.
+    """
+    waiting = np.arange(len(payloads))
+    while len(waiting):
+        block = payloads if len(waiting) == len(payloads) else payloads[waiting]
+        try:
+            spans = _value_spans(memoryview(block[0]))
+        except ValueError as error:
+            raise MalformedExampleError(str(error), int(waiting[0])) from None
+        alike = _built_alike(block, spans)
+        same = block if alike.all() else block[alike]
+        yield Examples(waiting[alike], {name: _column(same, s) for name, s in spans.items()})
+        waiting = waiting[~alike]
+
+
+class MalformedExampleError(ValueError):
+    """A payload that is no ``tf.train.Example``; ``row`` is its place in the block."""
+
+    def __init__(self, reason: str, row: int):
+        super().__init__(reason)
+        self.row = row
+
+
+def decode_example(payload: bytes) -> dict[str, Feature]:
+    """Decode one serialised ``tf.train.Example`` to the first value of each feature.
 
     Raises:
         ValueError: The payload is not a well-formed example.
     """
-    features: dict[str, Feature] = {}
-    for field, value in _fields(memoryview(payload)):
-        if field != 1 or isinstance(value, int):
-            continue
-        for _, entry in _fields(value):
-            parts = dict(_fields(_as_view(entry)))
-            name = bytes(_as_view(parts.get(1, memoryview(b"")))).decode()
-            features[name] = _first_value(_as_view(parts.get(2, memoryview(b""))))
-    return features
+    spans = _value_spans(memoryview(payload))
+    block = np.frombuffer(payload, np.uint8)[np.newaxis]
+    values: dict[str, Feature] = {}
+    for name, span in spans.items():
+        column = _column(block, span)
+        if column is None:
+            values[name] = None
+        else:
+            values[name] = int(column[0]) if column.ndim == 1 else column[0].tobytes()
+    return values
 
 
 def encode_example(features: Mapping[str, int | bytes]) -> bytes:
@@ -142,60 +246,111 @@ def encode_example(features: Mapping[str, int | bytes]) -> bytes:
     return _delimited(1, entries)
 
 
-def _first_value(feature: memoryview) -> Feature:
-    for kind, content in _fields(feature):
-        for field, value in _fields(_as_view(content)):
-            if field != 1:
-                continue
+@dataclass(frozen=True)
+class _Span:
+    """Where a value stands in its payload: of ``kind``, bytes ``start`` to ``stop``."""
+
+    kind: int
+    start: int
+    stop: int
+
+
+def _value_spans(payload: memoryview) -> dict[str, _Span | None]:
+    """Where the first value of each feature stands; ``None`` where there is none."""
+    spans: dict[str, _Span | None] = {}
+    for features in _messages(payload, 0, len(payload), 1):
+        for entry in _messages(payload, features.start, features.stop, 1):
+            parts = dict(_fields(payload, entry.start, entry.stop))
+            name = b"" if 1 not in parts else bytes(payload[parts[1].start : parts[1].stop])
+            spans[name.decode()] = _first_value(payload, parts[2]) if 2 in parts else None
+    return spans
+
+
+def _first_value(payload: memoryview, feature: _Span) -> _Span | None:
+    for kind, content in _fields(payload, feature.start, feature.stop):
+        if content.kind != BYTES:
+            raise ValueError("a message was expected where a number stands")
+        for field, value in _fields(payload, content.start, content.stop):
+            packed = kind == INT64_LIST and value.kind == BYTES
+            if field != 1 or (packed and value.start == value.stop):
+                continue  # of no known list, or a packed list of none
             if kind == BYTES_LIST:
-                return value
+                return _Span(BYTES_LIST, value.start, value.stop)
             if kind == INT64_LIST:
-                if isinstance(value, memoryview) and not len(value):
-                    continue  # a packed list of none
-                number = value if isinstance(value, int) else _read_varint(value, 0)[0]
-                return number - (1 << 64) if number >> 63 else number
+                _, stop = _read_varint(payload, value.start, value.stop)
+                return _Span(INT64_LIST, value.start, stop)
     return None
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield ``(field number, value)`` of a protocol buffer message."""
-    position, end = 0, len(message)
-    while position < end:
-        key, position = _read_varint(message, position)
+def _messages(payload: memoryview, start: int, stop: int, wanted: int) -> Iterator[_Span]:
+    """The messages within a message that stand in field ``wanted``."""
+    for field, span in _fields(payload, start, stop):
+        if field == wanted:
+            if span.kind != BYTES:
+                raise ValueError("a message was expected where a number stands")
+            yield span
+
+
+def _fields(payload: memoryview, start: int, stop: int) -> Iterator[tuple[int, _Span]]:
+    """Yield field number and value of a message; a span's ``kind`` is its wire type here."""
+    position = start
+    while position < stop:
+        key, position = _read_varint(payload, position, stop)
         wire = key & 7
         if wire == VARINT:
-            value, position = _read_varint(message, position)
-            yield key >> 3, value
-            continue
-        if wire == BYTES:
-            length, position = _read_varint(message, position)
+            _, end = _read_varint(payload, position, stop)
+        elif wire == BYTES:
+            length, position = _read_varint(payload, position, stop)
+            end = position + length
         elif wire in (FIXED32, FIXED64):
-            length = 4 if wire == FIXED32 else 8
+            end = position + (4 if wire == FIXED32 else 8)
         else:
             raise ValueError(f"wire type {wire} is not one of an example")
-        if position + length > end:
+        if end > stop:
             raise ValueError("a field runs past the end of its message")
-        yield key >> 3, message[position : position + length]
-        position += length
+        yield key >> 3, _Span(wire, position, end)
+        position = end
 
 
-def _as_view(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("a message was expected where a number stands")
-    return value
-
-
-def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
+def _read_varint(payload: memoryview, position: int, stop: int) -> tuple[int, int]:
     result = shift = 0
     while True:
-        if position >= len(message) or shift > 63:
+        if position >= stop or shift > 63:
             raise ValueError("a number runs past its end")
-        byte = message[position]
+        byte = payload[position]
         position += 1
         result |= (byte & 0x7F) << shift
         if byte < 0x80:
             return result, position
         shift += 7
+
+
+def _built_alike(
+    payloads: NDArray[np.uint8], spans: Mapping[str, _Span | None]
+) -> NDArray[np.bool_]:
+    """Which payloads equal the first in all that is no value, and in how long numbers are."""
+    first = payloads[0]
+    values = sorted((s.start, s.stop, s.kind) for s in spans.values() if s is not None)
+    edges = [0, *(edge for start, stop, _ in values for edge in (start, stop)), len(first)]
+    fixed = _places(zip(edges[::2], edges[1::2], strict=True))
+    numbers = _places((start, stop) for start, stop, kind in values if kind == INT64_LIST)
+    same = (payloads[:, fixed] == first[fixed]).all(axis=1)
+    return same & ((payloads[:, numbers] ^ first[numbers]) < 0x80).all(axis=1)
+
+
+def _places(ranges: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
+    return np.concatenate([np.arange(0), *(np.arange(start, stop) for start, stop in ranges)])
+
+
+def _column(payloads: NDArray[np.uint8], span: _Span | None) -> NDArray[Any] | None:
+    if span is None:
+        return None
+    values = payloads[:, span.start : span.stop]
+    if span.kind == BYTES_LIST:
+        return values
+    shifts = np.arange(span.stop - span.start, dtype=np.uint64) * np.uint64(7)
+    parts = (values & np.uint8(0x7F)).astype(np.uint64) << shifts
+    return np.bitwise_or.reduce(parts, axis=1).view(np.int64)
 
 
 def _varint(value: int) -> bytes:
