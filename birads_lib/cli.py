@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ Handler = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors a user can mend end in one line on standard error."""
     parsed = _parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
     try:
         return parsed.handler(parsed)
     except StudyError as error:
@@ -42,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("birads: stopped", file=sys.stderr)
         return FAILED
+
+
+def _stop(*_: object) -> None:
+    """End as on Ctrl-C, so that what is half written is taken away."""
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

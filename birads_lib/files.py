@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from birads_lib.errors import DataError
+
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -24,8 +28,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     _make_parent(target)
+    _clear_abandoned(target)
     handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix
+        dir=target.parent, prefix=_partial_prefix(target), suffix=target.suffix
     )
     os.close(handle)
     partial = Path(name)
@@ -54,7 +59,8 @@ def whole_folder(path: str | os.PathLike[str], mark: str | None = None) -> Itera
     target = Path(path)
     _refuse_to_replace(target, mark)
     _make_parent(target)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    _clear_abandoned(target)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=_partial_prefix(target)))
     try:
         yield partial
         partial.chmod(0o755)
@@ -83,6 +89,23 @@ def _make_parent(target: Path) -> None:
         raise DataError(
             f"{target}: no folder can be made there ({error.strerror}); name another place"
         ) from None
+
+
+def _partial_prefix(target: Path) -> str:
+    """How the partial writes of this process to ``target`` begin: with its host and number."""
+    return f".{target.name}.{_HOST}-{os.getpid()}-"
+
+
+def _clear_abandoned(target: Path) -> None:
+    """Remove what processes of this host that were killed left beside ``target``."""
+    own = re.compile(rf"{re.escape(f'.{target.name}.{_HOST}')}-(\d+)-")
+    for path in target.parent.iterdir():
+        match = own.match(path.name)
+        if match and not Path(f"/proc/{match.group(1)}").exists() and Path("/proc/self").exists():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _exchange(partial: Path, target: Path) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -238,3 +242,34 @@ def test_a_fingerprint_goes_by_content_and_not_by_key_order():
     assert fingerprint({"b": [1, {"y": 2, "x": None}], "a": 1}) == first
     for other in ({"a": 1}, {"a": 1, "b": [{"x": None, "y": 2}, 1]}, {"a": "1", "b": []}):
         assert fingerprint(other) != first
+
+
+LEAVES_A_PARTIAL = """
+import os, signal, sys
+from birads_lib.files import whole_file, whole_folder
+with whole_folder(sys.argv[1]) as folder:
+    (folder / "half").write_text("half")
+    with whole_file(sys.argv[2]) as file:
+        file.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_cleared_by_the_next_write(tmp_path):
+    folder, file = tmp_path / "it", tmp_path / "it.json"
+    command = [sys.executable, "-c", LEAVES_A_PARTIAL, str(folder), str(file)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    with whole_folder(folder) as partial:
+        (partial / "one").write_text("1")
+    write_json(file, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it", "it.json"]
+
+
+def test_the_partial_write_of_a_living_process_is_left_alone(tmp_path):
+    with whole_folder(tmp_path / "it") as first:
+        with whole_folder(tmp_path / "it") as second:
+            assert first.exists()
+            (second / "one").write_text("1")
+        assert first.exists()
+        shutil.rmtree(tmp_path / "it")

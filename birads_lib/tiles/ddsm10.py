@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from birads_lib.errors import DataError
 from birads_lib.files import read_json
 from birads_lib.labels import CLASSES, CODES
-from birads_lib.tiles import layout
+from birads_lib.tiles import layout, tfrecord
 from birads_lib.tiles.store import (
     BLOCK,
+    SourceDigests,
     StoreWriter,
     TileStore,
     load_array,
@@ -53,6 +54,9 @@ FILE_NAMES = {
         *(path for part in layout.HELD_OUT_FILES for path in (part.data, part.labels)),
     )
 }
+TRUTH, SIMULATION = "truth/table.parquet", "phantom.json"  # beside simulated tiles only
+READER = (__file__, tfrecord.__file__, layout.__file__)
+"""The code that decides what a store made of this layout holds."""
 KNOWN_COUNTS = {
     "training": layout.TRAINING_COUNTS,
     "test10": layout.TEST10_COUNTS,
@@ -78,7 +82,8 @@ def merge_ddsm10(
     Args:
         src: Folder with the files nested as Kaggle unpacks them, or flat. Fewer
             than five training files, or held-out files absent, are noted.
-        store: Folder to write; it replaces an earlier one when all has been read.
+        store: Folder to write; it replaces an earlier one when all has been read. A
+            store made of the same files by the same code is kept and opened.
         progress: Called with tiles done and tiles in all.
 
     Returns:
@@ -91,36 +96,59 @@ def merge_ddsm10(
     """
     source = Path(src)
     training, held_out, notes = find_files(source)
-    labels = {part.name: _read_labels(part, data, file) for part, data, file in held_out}
-    counts = [count_records(path) for path in training]
-    total = sum(counts) + sum(map(len, labels.values()))
-    merged = Merged()
-    with writing_store(store) as writer:
-        for path in training:
-            _read_training_file(path, source, writer, merged)
-            if progress:
-                progress(writer.count, total)
-        for part, data, _ in held_out:
-            _read_held_out(part.name, data, source, labels[part.name], writer, merged)
-            if progress:
-                progress(writer.count, total)
-        table = pd.DataFrame(merged.rows)
-        notes += [f"{remark}: {count:,} tiles" for remark, count in sorted(merged.remarks.items())]
-        truth = source / "truth" / "table.parquet"
-        if truth.exists():
-            table = _groups_from_truth(table, truth)
-            notes.append("groups and lesions taken from the simulation's own record")
-        _refuse_empty_class(source, table["label"])
-        description = source / "phantom.json"
-        writer.table = table
-        writer.meta = {
-            "simulated": description.exists(),
-            "source": read_json(description) if description.exists() else {"layout": "ddsm10"},
-            "counts": counts_by_origin(table),
-            "known_counts": {k: list(v) for k, v in KNOWN_COUNTS.items()},
-            "notes": notes,
-        }
+    with SourceDigests(READER, source, _all_files(source, training, held_out)) as made_from:
+        if known := made_from.same_store(store):
+            return known
+        with writing_store(store) as writer:
+            table, remarks = _read_all(source, training, held_out, writer, progress)
+            _refuse_empty_class(source, table["label"])
+            description = source / SIMULATION
+            writer.table = table
+            writer.meta = {
+                "simulated": description.exists(),
+                "source": read_json(description) if description.exists() else {"layout": "ddsm10"},
+                "counts": counts_by_origin(table),
+                "known_counts": {k: list(v) for k, v in KNOWN_COUNTS.items()},
+                "notes": notes + remarks,
+                "made_from": made_from.fingerprint(),
+            }
     return TileStore.open(store)
+
+
+def _read_all(
+    source: Path,
+    training: list[Path],
+    held_out: list[tuple[layout.HeldOutFile, Path, Path]],
+    writer: StoreWriter,
+    progress: Progress | None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Write every tile; the table of them, and remarks."""
+    labels = {part.name: _read_labels(part, data, file) for part, data, file in held_out}
+    total = sum(map(count_records, training)) + sum(map(len, labels.values()))
+    merged = Merged()
+    for path in training:
+        _read_training_file(path, source, writer, merged)
+        if progress:
+            progress(writer.count, total)
+    for part, data, _ in held_out:
+        _read_held_out(part.name, data, source, labels[part.name], writer, merged)
+        if progress:
+            progress(writer.count, total)
+    remarks = [f"{remark}: {n:,} tiles" for remark, n in sorted(merged.remarks.items()) if n]
+    table = pd.DataFrame(merged.rows)
+    truth = source / TRUTH
+    if truth.exists():
+        table = _groups_from_truth(table, truth)
+        remarks.append("groups and lesions taken from the simulation's own record")
+    return table, remarks
+
+
+def _all_files(
+    source: Path, training: list[Path], held_out: list[tuple[layout.HeldOutFile, Path, Path]]
+) -> list[Path]:
+    pairs = [path for _, data, labels in held_out for path in (data, labels)]
+    beside = [path for path in (source / TRUTH, source / SIMULATION) if path.exists()]
+    return [*training, *pairs, *beside]
 
 
 def find_files(

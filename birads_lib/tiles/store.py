@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError, UsageError
-from birads_lib.files import read_json, whole_folder, write_json
+from birads_lib.files import fingerprint, read_json, sha256, whole_folder, write_json
 from birads_lib.labels import CLASSES, CODES
 from birads_lib.tiles.layout import TILE
 
@@ -306,6 +306,41 @@ def writing_store(path: str | os.PathLike[str]) -> Iterator[StoreWriter]:
             writer.abandon()
         table.to_parquet(folder / TABLE, index=False)
         write_json(folder / META, {**writer.meta, "digest": digest_of(table)})
+
+
+class SourceDigests:
+    """What a store is made from, by content; digested beside the reading.
+
+    Args:
+        reader: Files of the code that reads.
+        root: Folder of the set.
+        files: Files of the set that are read.
+    """
+
+    def __init__(self, reader: Iterable[str], root: Path, files: Sequence[Path]):
+        self._code = [sha256(path) for path in (*reader, __file__)]
+        self._names = [path.relative_to(root).as_posix() for path in files]
+        self._pool = ThreadPoolExecutor(max_workers=HASHERS)
+        self._digests = [self._pool.submit(sha256, path) for path in files]
+
+    def __enter__(self) -> SourceDigests:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over code, names and contents."""
+        contents = [digest.result() for digest in self._digests]
+        return fingerprint([self._code, list(zip(self._names, contents, strict=True))])
+
+    def same_store(self, path: str | os.PathLike[str]) -> TileStore | None:
+        """The store at ``path`` if it was made from the same; ``None`` if not or if broken."""
+        try:
+            store = TileStore.open(path)
+        except DataError:
+            return None
+        return store if store.meta.get("made_from") == self.fingerprint() else None
 
 
 def verify_store(store: TileStore) -> list[str]:

@@ -6,6 +6,9 @@ import hashlib
 import io
 import pickle
 import re
+import signal
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -15,6 +18,7 @@ from birads_lib.errors import DataError, StudyError
 from birads_lib.tiles import TileStore, merge_ddsm10
 from birads_lib.tiles.ddsm10 import counts_by_origin, decode_filename, describe, find_files
 from birads_lib.tiles.layout import (
+    CV10,
     CV10_COUNTS,
     FILENAME_DTYPE,
     TEST10_COUNTS,
@@ -601,3 +605,54 @@ def test_three_crops_of_each_real_lesion_share_group_and_lesion(real_data, tmp_p
     assert (named["filename"] != "").all()
     assert (named.groupby("lesion").size() % 3 == 0).all()
     assert (named.groupby("lesion")["group"].nunique() == 1).all()
+
+
+def test_merging_the_same_files_again_changes_nothing(small_set, tmp_path):
+    source = small_set.write(tmp_path / "set")
+    first = merge_ddsm10(source, tmp_path / "store")
+    stamps = {path.name: path.stat().st_mtime_ns for path in first.path.iterdir()}
+    again = merge_ddsm10(source, tmp_path / "store")
+    assert again.digest == first.digest
+    assert {path.name: path.stat().st_mtime_ns for path in first.path.iterdir()} == stamps
+
+
+def test_a_changed_file_or_a_broken_store_is_merged_anew(small_set, tmp_path):
+    source = small_set.write(tmp_path / "set")
+    store = merge_ddsm10(source, tmp_path / "store")
+    labels = source / CV10.labels
+    changed = np.load(labels)
+    changed[1] = 3
+    np.save(labels, changed)
+    other = merge_ddsm10(source, tmp_path / "store")
+    assert other.digest != store.digest
+    (store.path / "table.parquet").unlink()
+    assert merge_ddsm10(source, tmp_path / "store").digest == other.digest
+
+
+MERGES = """
+import sys
+from birads_lib.cli import main
+from birads_lib.tiles import store
+append = store.StoreWriter.append
+def slow(self, images):
+    append(self, images)
+    print("writing", flush=True)
+    import time; time.sleep(60)
+store.StoreWriter.append = slow
+sys.exit(main(["merge", sys.argv[1], sys.argv[2]]))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_merge_leaves_no_store_and_the_next_one_succeeds(small_set, tmp_path, how):
+    source, store = small_set.write(tmp_path / "set"), tmp_path / "out" / "store"
+    command = [sys.executable, "-c", MERGES, str(source), str(store)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as merge:
+        assert merge.stdout.readline() == b"writing\n"
+        merge.send_signal(how)
+        _, said = merge.communicate(timeout=30)
+    assert merge.returncode == (-how if how == signal.SIGKILL else 1)
+    assert b"Traceback" not in said
+    assert not store.exists()
+    merge_ddsm10(source, store)
+    assert [path.name for path in store.parent.iterdir()] == ["store"]
