@@ -173,7 +173,7 @@ class _Waiting:
         return taken
 
 
-def apply_network(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def apply_network(model: keras.Model, images: Tiles) -> NDArray[np.float32]:
     """Resize grey tiles to a network's input and run it, in batches of 64.
 
     Args:

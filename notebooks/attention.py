@@ -132,8 +132,8 @@ run.show_table(
 learning, steering = ((split == part) & (lesion >= 0) for part in ("train", "validation"))
 trained = train(
     build,
-    TileBatches(tiles[learning], lesion[learning], shape, BATCH_SIZE, SEED, True, BALANCE),
-    TileBatches(tiles[steering], lesion[steering], shape, BATCH_SIZE),
+    TileBatches(tiles.where(learning), lesion[learning], shape, BATCH_SIZE, SEED, True, BALANCE),
+    TileBatches(tiles.where(steering), lesion[steering], shape, BATCH_SIZE),
     Recipe("score", EPOCHS, LEARNING_RATE, PATIENCE, SEED),
     run.models / "scorer.keras",
 )
@@ -155,7 +155,9 @@ run.show_figure(
 
 # %%
 held_out = (split == "held-out") & (lesion >= 0)
-answers = pd.DataFrame(apply_network(trained.model, tiles[held_out]), columns=list(LESION_CODES))
+answers = pd.DataFrame(
+    apply_network(trained.model, tiles.where(held_out)), columns=list(LESION_CODES)
+)
 predictions = run.save_predictions(
     "scorer",
     store.table[held_out],

@@ -68,8 +68,8 @@ shape = (INPUT_SIZE, INPUT_SIZE, 1)
 learning, steering = split == "train", split == "validation"
 trained = train(
     lambda: mobilenet_gate(shape, ALPHA, WEIGHTS, UNITS, last_block=LAST_BLOCK),
-    TileBatches(tiles[learning], infected[learning], shape, BATCH_SIZE, SEED, True, BALANCE),
-    TileBatches(tiles[steering], infected[steering], shape, BATCH_SIZE),
+    TileBatches(tiles.where(learning), infected[learning], shape, BATCH_SIZE, SEED, True, BALANCE),
+    TileBatches(tiles.where(steering), infected[steering], shape, BATCH_SIZE),
     Recipe("gate", EPOCHS, LEARNING_RATE, PATIENCE, SEED),
     run.models / "gate.keras",
 )
@@ -95,7 +95,7 @@ held_out = split == "held-out"
 predictions = run.save_predictions(
     "gate",
     store.table[held_out],
-    pd.DataFrame({"gate": apply_network(trained.model, tiles[held_out])[:, 0]}),
+    pd.DataFrame({"gate": apply_network(trained.model, tiles.where(held_out))[:, 0]}),
     stage="gate",
     split="held-out",
     protocol="official",

@@ -85,7 +85,7 @@ gate, scorer = (
 denoised = run.denoised()
 scores = pd.DataFrame({"gate": apply_network(gate, denoised)[:, 0]})
 scores[list(LESION_CODES)] = np.nan
-scores.loc[infected, list(LESION_CODES)] = apply_network(scorer, denoised[infected])
+scores.loc[infected, list(LESION_CODES)] = apply_network(scorer, denoised.where(infected))
 
 
 # %%

@@ -218,7 +218,7 @@ def test_finished_training_is_not_repeated(recipe, scripted, tmp_path):
 
 def other_tiles() -> tuple[TileBatches, TileBatches]:
     batches, validation = parts()
-    images = batches.images.copy()
+    images = batches.images[:]
     images[0, 0, 0] ^= 1
     return TileBatches(images, batches.targets, SHAPE, batch_size=16, seed=0), validation
 

@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Image, Markdown, display
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from birads_lib.files import sha256, whole_file, write_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, check_predictions
 from birads_lib.tiles.phantom import PhantomTruth
 from birads_lib.tiles.splits import make_splits
-from birads_lib.tiles.store import TileStore
+from birads_lib.tiles.store import ImageRows, TileStore, load_array, streamed
 
 FIGURE_KEY = "birads_figure"
 """Output metadata that tells the runner which figure a cell shows."""
@@ -73,9 +72,9 @@ class Run:
     def denoised_path(self) -> Path:
         return self.path / "tiles" / "denoised.npy"
 
-    def denoised(self) -> NDArray[np.uint8]:
-        """The denoised tiles, memory-mapped uint8 (N, S, S), in the store's order."""
-        return np.load(self.denoised_path, mmap_mode="r", allow_pickle=False)
+    def denoised(self) -> ImageRows:
+        """The denoised tiles, uint8 (N, S, S), in the store's order, read as they are needed."""
+        return streamed(load_array(self.denoised_path, mmap_mode="r"))
 
     def save_predictions(
         self, name: str, tiles: pd.DataFrame, scores: pd.DataFrame, **facts: Any

@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from birads_lib.errors import UsageError, one_of
+from birads_lib.tiles.store import ImageRows, streamed
 
 BALANCES = ("none", "weights", "sampling")
 BLOCK = 512  # tiles read at a time
@@ -88,7 +89,7 @@ class TileBatches:
     """Batches of one part of the tiles; epoch ``e`` is decided by the seed and ``e`` alone.
 
     Args:
-        images: uint8 (N, S, S), square.
+        images: uint8 (N, S, S), square; those of a memory map are read as they are needed.
         targets: int (N,) class labels, or uint8 (N, S, S) images to rebuild.
         input_shape: (height, width, channels) of the network.
         batch_size: Tiles a batch.
@@ -105,8 +106,8 @@ class TileBatches:
 
     def __init__(
         self,
-        images: NDArray[np.uint8],
-        targets: NDArray[Any],
+        images: NDArray[np.uint8] | ImageRows,
+        targets: NDArray[Any] | ImageRows,
         input_shape: tuple[int, int, int],
         batch_size: int = 32,
         seed: int | None = None,
@@ -121,7 +122,8 @@ class TileBatches:
                 f"batches: batch_size {batch_size}, balance {balance!r}; expected at least 1, and "
                 "'none' where the targets are images"
             )
-        self.images, self.targets = images, targets
+        self.images = streamed(images)
+        self.targets = streamed(targets) if targets.ndim > 1 else targets
         self.input_shape, self.batch_size = input_shape, batch_size
         self.seed, self.turn, self.noise = seed, turn, noise
         self.balance = one_of("balance", balance, BALANCES)
@@ -189,7 +191,7 @@ class TileBatches:
         )
         for array in (self.images, self.targets):
             for start in range(0, len(array), BLOCK):
-                digest.update(array[start : start + BLOCK].tobytes())
+                digest.update(np.ascontiguousarray(array[start : start + BLOCK]).data)
         return digest.hexdigest()
 
     def _as_input(

@@ -8,6 +8,9 @@ A store is a folder of three files: ``images.npy``, uint8 of shape
 from __future__ import annotations
 
 import hashlib
+import io
+import itertools
+import mmap
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,20 +46,39 @@ SHA-256 of the pixels."""
 class ImageRows:
     """Some rows of an image array, read only when asked for.
 
-    Indexing gives uint8 arrays of shape (..., 299, 299), as the array's would.
+    Rows of a memory map are read from its file, not through the map: pages of a map
+    that were touched count as memory of the process, and would grow to the whole set.
+
+    Args:
+        images: uint8 (N, H, W), in memory or memory-mapped.
+        rows: Which, int64 (n,); ``None`` for all.
+
+    Indexing gives uint8 arrays of shape (..., H, W), as the array's would.
+
+    Raises:
+        DataError: When indexed, if the file behind the map has been cut short.
     """
 
-    def __init__(self, images: NDArray[np.uint8], rows: NDArray[np.int64]):
-        self._images, self._rows = images, rows
+    def __init__(self, images: NDArray[np.uint8], rows: NDArray[np.int64] | None = None):
+        self._images = images
+        self._rows = np.arange(len(images)) if rows is None else rows
+        self._file, self._start = _file_behind(images)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: Any) -> NDArray[np.uint8]:
-        return np.asarray(self._images[self._rows[index]])
+        rows = self._rows[index]
+        if self._file is None:
+            return np.asarray(self._images[rows])
+        return self._read(np.reshape(rows, -1)).reshape(*np.shape(rows), *self.shape[1:])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self._images[self._rows], dtype=dtype)
+        return np.asarray(self[:], dtype=dtype)
+
+    def where(self, mask: NDArray[np.bool_]) -> ImageRows:
+        """The rows where ``mask``, bool (n,), is true, still unread."""
+        return self.rows(np.flatnonzero(mask))
 
     def rows(self, rows: NDArray[np.int64]) -> ImageRows:
         """Some of these rows, still unread."""
@@ -67,8 +89,37 @@ class ImageRows:
         return (len(self._rows), *self._images.shape[1:])
 
     @property
+    def ndim(self) -> int:
+        return self._images.ndim
+
+    @property
     def dtype(self) -> np.dtype[np.uint8]:
         return self._images.dtype
+
+    def _read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read rows, each run of consecutive ones at once."""
+        assert self._file is not None
+        wanted = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        if not len(rows):
+            return wanted
+        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+        for first, last in itertools.pairwise([0, *breaks.tolist(), len(rows)]):
+            part = wanted[first:last]
+            place = self._start + int(rows[first]) * self._images.strides[0]
+            if os.preadv(self._file.fileno(), [part.data], place) < part.nbytes:
+                raise DataError(f"{self._file.name}: cut short since it was opened; write it again")
+        return wanted
+
+
+def _file_behind(images: NDArray[np.uint8]) -> tuple[io.FileIO | None, int]:
+    """The file of a memory map whose rows stand in it one after another, and where they begin."""
+    name, mapped = getattr(images, "filename", None), getattr(images, "_mmap", None)
+    if name is None or mapped is None or not images.flags.c_contiguous or not images.size:
+        return None, 0
+    # A part of a map keeps the offset of the whole, so its place is told by its address.
+    before = images.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    offset: int = images.offset  # type: ignore[attr-defined]
+    return io.FileIO(name), offset - offset % mmap.ALLOCATIONGRANULARITY + before
 
 
 class TileStore:
@@ -146,16 +197,18 @@ class TileStore:
                 f"subset: {wanted.dtype} {wanted.shape} given; expected bool ({len(self)},)"
             )
         rows = np.flatnonzero(wanted)
-        if isinstance(self.images, ImageRows):
-            images = self.images.rows(rows)
-        else:
-            images = ImageRows(self.images, rows)
+        images = streamed(self.images).rows(rows)
         return TileStore(self.path, images, self.table.iloc[rows].reset_index(drop=True), self.meta)
 
     def rows_of(self, tiles: Sequence[str]) -> NDArray[np.int64]:
         """Row of each tile id, int64; ids that are not here raise ``KeyError``."""
         position = pd.Series(np.arange(len(self)), index=self.table["tile"])
         return position.loc[list(tiles)].to_numpy()
+
+
+def streamed(images: NDArray[np.uint8] | ImageRows) -> ImageRows:
+    """Images as rows that are read when asked for, without growing with what was read."""
+    return images if isinstance(images, ImageRows) else ImageRows(images)
 
 
 def open_images(path: Path) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,7 @@ from birads_lib.tiles.store import (
     digest_of,
     load_array,
     open_images,
+    streamed,
     verify_store,
     writing_store,
 )
@@ -274,3 +277,31 @@ def test_a_store_whose_writing_fails_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError):
         write_half()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_a_memory_map_are_read_from_its_file(small_store):
+    images = small_store.images
+    whole = np.array(images)
+    for part, expected in ((images, whole), (images[3:9], whole[3:9]), (images[-1:], whole[-1:])):
+        rows = streamed(part)
+        np.testing.assert_array_equal(rows[:], expected)
+        np.testing.assert_array_equal(rows[[-1, 0]], expected[[-1, 0]])
+        np.testing.assert_array_equal(rows[0], expected[0])
+        assert rows[0:0].shape == (0, 299, 299)
+    order = np.array([5, 6, 7, 2, 2, 11])
+    np.testing.assert_array_equal(streamed(images).rows(order)[:], whole[order])
+    np.testing.assert_array_equal(streamed(images)[order.reshape(2, 3)], whole[order.reshape(2, 3)])
+
+
+def test_rows_of_an_array_in_memory_are_its_rows():
+    images = np.arange(4, dtype=np.uint8).repeat(9).reshape(4, 3, 3)
+    rows = streamed(images).where(np.array([True, False, False, True]))
+    np.testing.assert_array_equal(rows[:], images[[0, 3]])
+
+
+def test_a_file_cut_short_after_it_was_opened_is_named(small_store):
+    path = small_store.path / "images.npy"
+    rows = streamed(small_store.images)
+    os.truncate(path, path.stat().st_size - 299)
+    with pytest.raises(DataError, match=r"images\.npy: cut short"):
+        rows[-1]
