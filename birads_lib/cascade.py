@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from birads_lib.errors import DataError
+from birads_lib import engines
+from birads_lib.engines import KerasNetwork, Network, open_network
+from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, whole_folder, write_json
 from birads_lib.labels import CODES, LESION_CODES
-from birads_lib.networks import weights_digest
-from birads_lib.networks.autoencoder import GREY_MAX
-from birads_lib.tiles.feed import network_input, resize_tiles
-from birads_lib.tiles.store import ImageRows
-from birads_lib.training import save_model
+from birads_lib.tiles.resizing import network_input, resize_tiles
+from birads_lib.tiles.store import ImageRows, streamed
+
+if TYPE_CHECKING:
+    import keras
 
 PARTS = ("autoencoder", "gate", "scorer")
 DESCRIPTION = "cascade.json"
+EXPORTED = "onnx"  # what is written beside the Keras files, for the default engine
+GREY_MAX = 255
 BATCH = 64  # tiles a network sees at a time
 Tiles = NDArray[np.uint8] | ImageRows
 BLOCK = 512  # tiles held in memory at a time
@@ -41,6 +46,11 @@ class Cascade:
         scorer: From (height, width, 3) to four.
         threshold: Least gate probability that is let through, 0..1.
         about: Free facts kept with the cascade: data, profile, whether simulated.
+        digest: SHA-256 over the weights of all parts and the threshold: which cascade
+            it is, whatever engine runs it.
+
+    Args:
+        gate, scorer, autoencoder: Keras models.
     """
 
     def __init__(
@@ -51,11 +61,12 @@ class Cascade:
         threshold: float = 0.5,
         about: dict[str, Any] | None = None,
     ):
-        self.autoencoder, self.gate, self.scorer = autoencoder, gate, scorer
+        self.autoencoder = as_network(autoencoder) if autoencoder is not None else None
+        self.gate, self.scorer = as_network(gate), as_network(scorer)
         self.threshold, self.about = threshold, about or {}
 
     def predict(self, images: Tiles) -> pd.DataFrame:
-        """Read tiles, a batch at a time.
+        """Read tiles, a block at a time, so memory does not grow with their number.
 
         Args:
             images: uint8 (N, H, W) or (N, H, W, 1), grey levels 0..255; an array, a
@@ -72,13 +83,13 @@ class Cascade:
         check_images(images)
         scores = np.full((len(images), 1 + len(LESION_CODES)), np.nan)
         row, waiting = 0, _Waiting()
-        for denoised in self._denoised_batches(images):
+        for denoised in self._denoised_blocks(images):
             rows = slice(row, row + len(denoised))
             scores[rows, 0] = apply_network(self.gate, denoised)[:, 0]
             through = np.flatnonzero(scores[rows, 0] >= self.threshold)
             waiting.add(row + through, denoised[through])
             row += len(denoised)
-            if waiting.count >= BATCH or row == len(images):
+            if waiting.count >= BLOCK or row == len(images):
                 self._score(waiting, scores)
         table = pd.DataFrame(scores, columns=["gate", *LESION_CODES])
         best = np.nan_to_num(scores[:, 1:], nan=-1.0).argmax(axis=1) + 1
@@ -92,31 +103,51 @@ class Cascade:
         At the autoencoder's input size; without one, the images as they are.
         """
         check_images(images)
-        size = self.autoencoder.input_shape[1:3] if self.autoencoder else images.shape[1:3]
+        size = self.autoencoder.input_shape[:2] if self.autoencoder else images.shape[1:3]
         denoised = np.empty((len(images), *size), np.uint8)
         row = 0
-        for batch in self._denoised_batches(images):
+        for batch in self._denoised_blocks(images):
             denoised[row : row + len(batch)] = batch
             row += len(batch)
         return denoised
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the networks and a description to a folder, whole or not at all."""
-        with whole_folder(path, DESCRIPTION) as folder:
-            files = {}
-            for name, model in self._parts().items():
-                save_model(model, folder / f"{name}.keras")
-                files[name] = sha256(folder / f"{name}.keras")
-            about = {"threshold": self.threshold, "files": files, "about": self.about}
-            write_json(folder / DESCRIPTION, about)
+        """Write networks and description to a folder, whole or not at all.
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Cascade:
-        """Read a cascade that ``save`` wrote.
+        Each network is written twice: for Keras, and for the engine that predicts.
 
         Raises:
+            UsageError: A part is run by another engine; load it with ``engine="keras"``.
+        """
+        from birads_lib.export import export_network
+        from birads_lib.training import save_model
+
+        with whole_folder(path, DESCRIPTION) as folder:
+            for name, network in self._parts().items():
+                model = _keras_model(name, network)
+                save_model(model, folder / f"{name}.keras")
+                export_network(model, folder / f"{name}.{EXPORTED}", EXPORTED)
+            described = {
+                "threshold": self.threshold,
+                "weights": self._weights,
+                "files": {file.name: sha256(file) for file in sorted(folder.iterdir())},
+                "about": self.about,
+            }
+            write_json(folder / DESCRIPTION, described)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], engine: str = engines.DEFAULT) -> Cascade:
+        """Read a cascade that ``save`` wrote.
+
+        Args:
+            path: Its folder.
+            engine: What runs the networks, see ``engines.SUFFIXES``. All agree to 1e-4.
+
+        Raises:
+            UsageError: No such engine.
             DataError: Not such a folder, or a network's file has changed.
         """
+        suffix = engines.SUFFIXES[one_of("engine", engine, engines.SUFFIXES)]
         folder = Path(path)
         if not (folder / DESCRIPTION).is_file():
             raise DataError(
@@ -124,27 +155,39 @@ class Cascade:
                 "cascade chapter wrote, such as models/cascade"
             )
         described = read_json(folder / DESCRIPTION)
-        models = {
-            name: _load_checked(folder / f"{name}.keras", digest)
-            for name, digest in described["files"].items()
-        }
-        return cls(**models, threshold=described["threshold"], about=described["about"])
+        cascade = cls.__new__(cls)
+        cascade.threshold, cascade.about = described["threshold"], described["about"]
+        for name in PARTS:
+            network = None
+            if name in described["weights"]:
+                file = f"{name}{suffix}"
+                network = _open_checked(folder / file, described["files"].get(file), engine)
+            setattr(cascade, name, network)
+        cascade._weights = described["weights"]
+        return cascade
+
+    @functools.cached_property
+    def _weights(self) -> dict[str, str]:
+        """SHA-256 over the weights of each part."""
+        from birads_lib.networks import weights_digest
+
+        parts = self._parts().items()
+        return {name: weights_digest(_keras_model(name, network)) for name, network in parts}
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the weights of all parts and the threshold: which cascade it was."""
-        parts = [weights_digest(model) for model in self._parts().values()]
-        return fingerprint([*parts, self.threshold])
+        return fingerprint([self._weights, self.threshold])
 
-    def _parts(self) -> dict[str, keras.Model]:
+    def _parts(self) -> dict[str, Network]:
         parts = {name: getattr(self, name) for name in PARTS}
-        return {name: model for name, model in parts.items() if model is not None}
+        return {name: network for name, network in parts.items() if network is not None}
 
-    def _denoised_batches(self, images: Tiles) -> Iterator[NDArray[np.uint8]]:
-        for start in range(0, len(images), BATCH):
-            batch = np.asarray(images[start : start + BATCH])
-            batch = batch[..., 0] if batch.ndim == 4 else batch
-            yield denoise_tiles(self.autoencoder, batch) if self.autoencoder else batch
+    def _denoised_blocks(self, images: Tiles) -> Iterator[NDArray[np.uint8]]:
+        rows = streamed(images)
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK]
+            block = block[..., 0] if block.ndim == 4 else block
+            yield denoise_tiles(self.autoencoder, block) if self.autoencoder else block
 
     def _score(self, waiting: _Waiting, scores: NDArray[np.float64]) -> None:
         if waiting.count:
@@ -173,32 +216,51 @@ class _Waiting:
         return taken
 
 
-def apply_network(model: keras.Model, images: Tiles) -> NDArray[np.float32]:
+def as_network(network: keras.Model | Network) -> Network:
+    """A Keras model as a network that Keras runs; other networks as they are."""
+    return KerasNetwork(network) if hasattr(network, "predict_on_batch") else network
+
+
+def apply_network(network: keras.Model | Network, images: Tiles) -> NDArray[np.float32]:
     """Resize grey tiles to a network's input and run it, in batches of 64.
 
+    The next batch is made ready while the network is at work.
+
     Args:
-        model: Takes float32 (batch, height, width, channels) in 0..255.
+        network: Takes float32 (batch, height, width, channels) in 0..255.
         images: uint8 (N, H, W).
 
     Returns:
         float32 (N, outputs...).
     """
-    height, width, channels = model.input_shape[1:]
-    outputs = np.empty((len(images), *model.output_shape[1:]), np.float32)
-    for start in range(0, len(images), BATCH):
-        rows = slice(start, start + BATCH)
-        block = resize_tiles(np.asarray(images[rows]), (height, width))
-        outputs[rows] = model.predict_on_batch(network_input(block, channels))
+    runs = as_network(network)
+    outputs = np.empty((len(images), *runs.output_shape), np.float32)
+    starts = range(0, len(images), BATCH)
+    height, width, channels = runs.input_shape
+
+    def ready(start: int) -> NDArray[np.float32]:
+        block = np.asarray(images[start : start + BATCH])
+        return network_input(resize_tiles(block, (height, width)), channels)
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        waiting = [beside.submit(ready, start) for start in starts[:1]]
+        for start in starts:
+            batch = waiting.pop().result()
+            if start + BATCH < len(images):
+                waiting.append(beside.submit(ready, start + BATCH))
+            outputs[start : start + BATCH] = runs(batch)
     return outputs
 
 
-def denoise_tiles(autoencoder: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def denoise_tiles(
+    autoencoder: keras.Model | Network, images: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
     """Denoise tiles at the autoencoder's input size: uint8 (N, H, W) to (N, height, width)."""
     rebuilt = apply_network(autoencoder, images)[..., 0]
     return np.clip(np.rint(rebuilt), 0, GREY_MAX).astype(np.uint8)
 
 
-def denoise_to(path: Path, autoencoder: keras.Model, images: Tiles) -> None:
+def denoise_to(path: Path, autoencoder: keras.Model | Network, images: Tiles) -> None:
     """Denoise tiles into a ``.npy`` file, a block at a time, whole or not at all.
 
     Args:
@@ -206,12 +268,18 @@ def denoise_to(path: Path, autoencoder: keras.Model, images: Tiles) -> None:
         autoencoder: From ``denoising_autoencoder``.
         images: uint8 (N, H, W), such as a store's memory map.
     """
-    with whole_file(path) as partial:
-        shape = (len(images), *autoencoder.input_shape[1:3])
-        kept = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        for start in range(0, len(images), BLOCK):
-            kept[start : start + BLOCK] = denoise_tiles(autoencoder, images[start : start + BLOCK])
-        kept.flush()
+    rows, runs = streamed(images), as_network(autoencoder)
+    with whole_file(path) as partial, open(partial, "wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file,
+            {
+                "descr": "|u1",
+                "fortran_order": False,
+                "shape": (len(rows), *runs.input_shape[:2]),
+            },
+        )
+        for start in range(0, len(rows), BLOCK):
+            file.write(denoise_tiles(runs, rows[start : start + BLOCK]).data)
 
 
 def check_images(images: Tiles) -> None:
@@ -224,13 +292,15 @@ def check_images(images: Tiles) -> None:
         )
 
 
-def _load_checked(path: Path, digest: str) -> keras.Model:
-    if not path.is_file():
+def _keras_model(name: str, network: Network) -> keras.Model:
+    if not isinstance(network, KerasNetwork):
+        raise UsageError(f'cascade: the {name} is not run by Keras; load it with engine="keras"')
+    return network.model
+
+
+def _open_checked(path: Path, digest: str | None, engine: str) -> Network:
+    if not path.is_file() or digest is None:
         raise DataError(f"{path}: the model is missing; run the study again")
     if sha256(path) != digest:
         raise DataError(f"{path}: the model has changed since it was saved; run the study again")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: not a readable model ({reason}); run the study again") from None
+    return open_network(path, engine)

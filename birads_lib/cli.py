@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved cascade")
     inputs = "store, .npy of tiles, or grey picture (PNG, JPEG, PGM)"
     predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help=inputs)
+    predict.add_argument(
+        "--engine", default="openvino", help="openvino, onnx, or keras (openvino, the fastest)"
+    )
     predict.add_argument("--out", type=Path, help="write .csv or .parquet (else CSV to stdout)")
 
     verify = _command(commands, "verify", _verify, "check digests, and metrics from predictions")
@@ -236,7 +239,7 @@ def _predict(options: argparse.Namespace) -> int:
     inputs = [(path, *read_pictures(path)) for path in options.inputs]
     from birads_lib import Cascade
 
-    cascade = Cascade.load(options.model)
+    cascade = Cascade.load(options.model, options.engine)
     parts = [
         cascade.predict(images).assign(input=str(path), tile=names)
         for path, names, images in inputs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import keras
@@ -12,7 +14,8 @@ from keras import layers
 
 from birads_lib import Cascade, cascade
 from birads_lib.cascade import apply_network, denoise_tiles, denoise_to
-from birads_lib.errors import DataError
+from birads_lib.engines import SUFFIXES
+from birads_lib.errors import DataError, UsageError
 from birads_lib.labels import LESION_CODES
 
 CENTRES = np.array([60.0, 120.0, 180.0, 240.0])  # grey levels the scorer takes for C2 to C5
@@ -285,7 +288,9 @@ def test_saving_takes_the_place_of_an_earlier_cascade(gate, scorer, autoencoder,
     Cascade(gate, scorer, autoencoder).save(tmp_path / "cascade")
     Cascade(gate, scorer).save(str(tmp_path / "cascade"))
     names = sorted(file.name for file in (tmp_path / "cascade").iterdir())
-    assert names == ["cascade.json", "gate.keras", "scorer.keras"]
+    assert names == [
+        "cascade.json", "gate.keras", "gate.onnx", "scorer.keras", "scorer.onnx",
+    ]  # fmt: skip
     assert [file.name for file in tmp_path.iterdir()] == ["cascade"]
     assert Cascade.load(str(tmp_path / "cascade")).autoencoder is None
 
@@ -296,22 +301,51 @@ def saved(gate, scorer, autoencoder, tmp_path):
     return tmp_path / "cascade"
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnx", "keras"])
 @pytest.mark.parametrize("name", ["autoencoder", "gate", "scorer"])
-def test_changed_model_is_named(name, saved):
-    path = saved / f"{name}.keras"
+def test_changed_model_is_named(name, engine, saved):
+    path = saved / f"{name}{SUFFIXES[engine]}"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="has changed since it was saved") as error:
-        Cascade.load(saved)
+        Cascade.load(saved, engine)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_missing_model_is_named(saved):
-    (saved / "scorer.keras").unlink()
-    with pytest.raises(DataError, match=r"scorer\.keras: the model is missing"):
+    (saved / "scorer.onnx").unlink()
+    with pytest.raises(DataError, match=r"scorer\.onnx: the model is missing"):
         Cascade.load(saved)
+
+
+def test_form_that_was_not_written_is_named(saved):
+    with pytest.raises(DataError, match=r"autoencoder\.tflite: the model is missing"):
+        Cascade.load(saved, "litert")
+
+
+def test_unknown_engine_lists_the_known(saved):
+    with pytest.raises(UsageError, match="tensorrt"):
+        Cascade.load(saved, "tensorrt")
+
+
+def test_cascade_that_an_engine_runs_cannot_be_saved_again(saved, tmp_path):
+    with pytest.raises(UsageError, match='load it with engine="keras"'):
+        Cascade.load(saved).save(tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_predicting_needs_no_tensorflow(saved, tmp_path):
+    np.save(tmp_path / "tiles.npy", np.zeros((3, 299, 299), np.uint8))
+    code = (
+        "import sys; from birads_lib.cli import main; main(sys.argv[1:]); "
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "predict", str(saved), str(tmp_path / "tiles.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 4
 
 
 def test_folder_that_holds_no_cascade_is_named(tmp_path):

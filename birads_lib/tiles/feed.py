@@ -6,37 +6,17 @@ import hashlib
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from birads_lib.errors import UsageError, one_of
+from birads_lib.tiles.resizing import network_input, resize_tiles
 from birads_lib.tiles.store import ImageRows, streamed
 
 BALANCES = ("none", "weights", "sampling")
 BLOCK = 512  # tiles read at a time
 PREFETCHED = 2  # batches made ahead
-
-
-def resize_tiles(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize grey images, averaging over areas where they shrink (no aliasing).
-
-    Args:
-        images: uint8 (N, H, W).
-        size: (height, width) wanted.
-
-    Returns:
-        uint8 (N, height, width).
-    """
-    if images.shape[1:] == size:
-        return np.ascontiguousarray(images)
-    shrinks = size[0] <= images.shape[1] and size[1] <= images.shape[2]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = np.empty((len(images), *size), np.uint8)
-    for source, target in zip(images, resized, strict=True):
-        cv2.resize(source, size[::-1], dst=target, interpolation=how)
-    return resized
 
 
 def resized_tiles(
@@ -78,11 +58,6 @@ def add_noise(images: NDArray[np.uint8], sd: float, seed: int) -> NDArray[np.uin
     rng = np.random.default_rng(seed)
     noisy = images + sd * rng.standard_normal(images.shape, np.float32)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-
-
-def network_input(images: NDArray[np.uint8], channels: int) -> NDArray[np.float32]:
-    """Grey images as a network takes them: float32 (N, H, W, channels), 0..255."""
-    return np.repeat(images[..., np.newaxis].astype(np.float32), channels, axis=-1)
 
 
 class TileBatches:

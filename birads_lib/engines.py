@@ -1,0 +1,170 @@
+"""What runs a network: Keras itself, or a faster engine that reads its exported form.
+
+A network is anything with ``input_shape`` (height, width, channels), ``outputs`` (the
+number of them a tile, or the output's shape) and a call from float32 (n, height, width,
+channels) to float32 (n, ...). Keras is imported only where Keras runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birads_lib.errors import DataError, one_of
+
+SUFFIXES = {"openvino": ".onnx", "onnx": ".onnx", "litert": ".tflite", "keras": ".keras"}
+"""Engines by name, the fastest on a CPU first (``make bench``), and what each reads."""
+DEFAULT = "openvino"
+JOB = 8  # tiles OpenVINO gets at a time; more outgrow the cache
+THREADS = os.cpu_count() or 1
+
+
+class Network(Protocol):
+    """A network that is ready to run."""
+
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run float32 (n, height, width, channels): float32 (n, *output_shape)."""
+        ...
+
+
+def open_network(path: Path, engine: str = DEFAULT) -> Network:
+    """Read a network from a file.
+
+    Args:
+        path: Its file, ending as ``SUFFIXES`` says.
+        engine: ``"openvino"``, ``"onnx"``, ``"litert"`` or ``"keras"``.
+
+    Raises:
+        UsageError: Unknown engine.
+        DataError: The file is missing or cannot be read as such a network.
+    """
+    one_of("engine", engine, SUFFIXES)
+    if not path.is_file():
+        raise DataError(f"{path}: the network is missing; run the study again")
+    readers: dict[str, Callable[[Path], Network]] = {
+        "openvino": OpenVinoNetwork,
+        "onnx": OnnxNetwork,
+        "litert": LiteRTNetwork,
+        "keras": _read_keras,
+    }
+    try:
+        return readers[engine](path)
+    except Exception as error:  # each library has its own, some of no common ancestor
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path}: not a readable network ({reason}); run the study again") from None
+
+
+class KerasNetwork:
+    """A Keras model with one input and one output."""
+
+    def __init__(self, model: Any):
+        self.model = model
+        self.input_shape = tuple(model.input_shape[1:])
+        self.output_shape = tuple(model.output_shape[1:])
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not len(x):
+            return np.empty((0, *self.output_shape), np.float32)
+        return np.asarray(self.model.predict_on_batch(x))
+
+
+class OpenVinoNetwork:
+    """An ONNX file run by OpenVINO in float32, several small batches at a time."""
+
+    def __init__(self, path: Path):
+        import openvino
+
+        model = openvino.Core().read_model(path)
+        self.input_shape = _fixed(model.input(0).partial_shape)
+        self.output_shape = _fixed(model.output(0).partial_shape)
+        hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+        compiled = openvino.Core().compile_model(model, "CPU", hints)
+        self._jobs = openvino.AsyncInferQueue(compiled)
+        self._jobs.set_callback(_keep_output)
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        outputs = np.empty((len(x), *self.output_shape), np.float32)
+        for start in range(0, len(x), JOB):
+            rows = slice(start, start + JOB)
+            self._jobs.start_async(np.ascontiguousarray(x[rows]), outputs[rows])
+        self._jobs.wait_all()
+        return outputs
+
+
+class OnnxNetwork:
+    """An ONNX file run by ONNX Runtime."""
+
+    def __init__(self, path: Path):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        self._session = onnxruntime.InferenceSession(
+            os.fspath(path), options, providers=["CPUExecutionProvider"]
+        )
+        (entry,), (result,) = self._session.get_inputs(), self._session.get_outputs()
+        self._name = entry.name
+        self.input_shape = tuple(entry.shape[1:])
+        self.output_shape = tuple(result.shape[1:])
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = [
+            self._session.run(None, {self._name: x[start : start + JOB]})[0]
+            for start in range(0, len(x), JOB)
+        ]
+        return np.concatenate([np.empty((0, *self.output_shape), np.float32), *parts])
+
+
+class LiteRTNetwork:
+    """A ``.tflite`` file run by LiteRT, which runs on phones too."""
+
+    def __init__(self, path: Path):
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(os.fspath(path), num_threads=THREADS)
+        (self._entry,) = self._interpreter.get_input_details()
+        (self._result,) = self._interpreter.get_output_details()
+        self.input_shape = tuple(self._entry["shape"][1:].tolist())
+        self.output_shape = tuple(self._result["shape"][1:].tolist())
+        self._batch = 0
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        outputs = np.empty((len(x), *self.output_shape), np.float32)
+        for start in range(0, len(x), JOB):
+            rows = slice(start, start + JOB)
+            outputs[rows] = self._run(x[rows])
+        return outputs
+
+    def _run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        if len(x) != self._batch:
+            self._interpreter.resize_tensor_input(self._entry["index"], x.shape)
+            self._interpreter.allocate_tensors()
+            self._batch = len(x)
+        self._interpreter.set_tensor(self._entry["index"], x)
+        self._interpreter.invoke()
+        return np.asarray(self._interpreter.get_tensor(self._result["index"]))
+
+
+def _keep_output(request: Any, outputs: NDArray[np.float32]) -> None:
+    outputs[...] = request.get_output_tensor(0).data
+
+
+def _fixed(shape: Any) -> tuple[int, ...]:
+    """An OpenVINO shape without its batch."""
+    return tuple(size.get_length() for size in list(shape)[1:])
+
+
+def _read_keras(path: Path) -> KerasNetwork:
+    import keras
+
+    import birads_lib.networks  # noqa: F401 - registers the layers that models may hold
+
+    return KerasNetwork(keras.saving.load_model(path, compile=False))

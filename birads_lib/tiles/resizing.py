@@ -1,0 +1,32 @@
+"""Grey tiles at another size, and as networks take them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def resize_tiles(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize grey images, averaging over areas where they shrink (no aliasing).
+
+    Args:
+        images: uint8 (N, H, W).
+        size: (height, width) wanted.
+
+    Returns:
+        uint8 (N, height, width).
+    """
+    if images.shape[1:] == size:
+        return np.ascontiguousarray(images)
+    shrinks = size[0] <= images.shape[1] and size[1] <= images.shape[2]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = np.empty((len(images), *size), np.uint8)
+    for source, target in zip(images, resized, strict=True):
+        cv2.resize(source, size[::-1], dst=target, interpolation=how)
+    return resized
+
+
+def network_input(images: NDArray[np.uint8], channels: int) -> NDArray[np.float32]:
+    """Grey images as a network takes them: float32 (N, H, W, channels), 0..255."""
+    return np.repeat(images[..., np.newaxis].astype(np.float32), channels, axis=-1)
