@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from birads_lib.errors import DataError
-from birads_lib.tiles.crops import Scan, breast_mask, cut_tiles, tile_positions
+from birads_lib.tiles.crops import Scan, breast_mask, cut_tiles, lesion_crops, tile_positions
 from birads_lib.tiles.layout import TILE
 
 HEIGHT, WIDTH = 1000, 700
@@ -112,3 +112,96 @@ def test_cut_tiles_are_copies():
     scan = scan_of(np.zeros((TILE, TILE), np.uint8))
     cut_tiles(scan, np.array([[0, 0]]))[:] = 9
     assert not scan.pixels.any()
+
+
+# Crops of lesions
+
+MANY = 200  # crops, so that every place, flip and turn comes up
+
+
+def numbered() -> np.ndarray:
+    """A scan of noise, in which a window shows where it was cut."""
+    return np.random.default_rng(2).integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+
+
+def crops_of(box, crops=MANY, seed=0):
+    return lesion_crops(numbered(), box, np.random.default_rng(seed), crops)
+
+
+def ways_round(window: np.ndarray) -> list[bytes]:
+    """The eight ways to lay a square."""
+    turned = [window, window.T, window[::-1], window[:, ::-1], window[::-1, ::-1]]
+    turned += [window.T[::-1], window.T[:, ::-1], window.T[::-1, ::-1]]
+    return [np.ascontiguousarray(way).tobytes() for way in turned]
+
+
+def test_a_lesion_is_cut_three_times():
+    tiles, corners = lesion_crops(numbered(), (400, 300, 450, 380), np.random.default_rng(0))
+    assert tiles.shape == (3, TILE, TILE)
+    assert tiles.dtype == np.uint8
+    assert corners.shape == (3, 2)
+    assert len({tuple(corner) for corner in corners.tolist()}) == 3
+
+
+def test_a_small_lesion_is_whole_in_each_crop():
+    row0, column0, row1, column1 = box = (400, 300, 450, 380)
+    _, corners = crops_of(box)
+    assert (corners <= [row0, column0]).all()
+    assert (corners + TILE >= [row1, column1]).all()
+    assert (np.ptp(corners, axis=0) > [200, 180]).all()  # not all at one place
+
+
+def test_a_large_lesion_fills_each_crop():
+    _, corners = crops_of((200, 100, 800, 600))
+    assert (corners >= [200, 100]).all()
+    assert (corners + TILE <= [800, 600]).all()
+    assert (np.ptp(corners, axis=0) > [200, 150]).all()
+
+
+def test_a_long_lesion_is_whole_across_and_cut_along():
+    _, corners = crops_of((100, 300, 900, 400))
+    assert (corners[:, 0] >= 100).all()
+    assert (corners[:, 0] + TILE <= 900).all()
+    assert (corners[:, 1] <= 300).all()
+    assert (corners[:, 1] + TILE >= 400).all()
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 20, 20), (HEIGHT - 9, WIDTH - 9, HEIGHT, WIDTH), (-30, -30, 9, 9)]
+)
+def test_windows_stay_inside_the_scan(box):
+    tiles, corners = crops_of(box)
+    assert corners.min() >= 0
+    assert (corners + TILE <= [HEIGHT, WIDTH]).all()
+    assert tiles.shape == (MANY, TILE, TILE)
+
+
+def test_crops_are_their_windows_laid_in_all_eight_ways():
+    pixels = numbered()
+    tiles, corners = crops_of((500, 350, 501, 351), crops=64)
+    ways = set()
+    for tile, (row, column) in zip(tiles, corners, strict=True):
+        window = pixels[row : row + TILE, column : column + TILE]
+        ways.add(ways_round(window).index(tile.tobytes()))
+    assert ways == set(range(8))
+
+
+def test_a_seed_decides_the_crops():
+    box = (400, 300, 450, 380)
+    first, again, other = crops_of(box, 3), crops_of(box, 3), crops_of(box, 3, seed=1)
+    assert (first[0] == again[0]).all()
+    assert (first[1] == again[1]).all()
+    assert (first[1] != other[1]).any()
+
+
+@pytest.mark.parametrize(
+    "box", [(10, 10, 10, 40), (40, 10, 20, 40), (HEIGHT, 0, HEIGHT + 5, 9), (5, -9, 9, 0)]
+)
+def test_a_lesion_off_the_scan_is_refused(box):
+    with pytest.raises(DataError, match="lesion box"):
+        crops_of(box)
+
+
+def test_a_lesion_of_too_small_a_scan_is_refused():
+    with pytest.raises(DataError, match="a tile needs"):
+        lesion_crops(np.zeros((TILE, TILE - 1), np.uint8), (0, 0, 5, 5), np.random.default_rng(0))
