@@ -150,7 +150,7 @@ def lesion_crops(
     for tile, (row, column) in zip(tiles, corners, strict=True):
         window = pixels[row : row + TILE, column : column + TILE]
         flipped = window[:, ::-1] if rng.integers(2) else window
-        tile[...] = np.rot90(flipped, rng.integers(QUARTERS))
+        tile[...] = np.rot90(flipped, int(rng.integers(QUARTERS)))
     return tiles, corners
 
 
