@@ -37,7 +37,8 @@ def make_splits(
         seed: For the draws.
         aside: Share of the remaining training records, drawn at random whatever lesion
             they show, that neither teaches nor steers; 0..0.5. It is kept to measure
-            what a division that ignores lesions would report.
+            what a division that ignores lesions would report. A class of fewer than five
+            records gives none.
 
     Returns:
         Series of ``"train"``, ``"validation"``, ``"aside"``, ``"held-out"`` or "" (not used),
@@ -62,11 +63,17 @@ def make_splits(
     if validation > 0:
         split[rows[_grouped_share(table.iloc[rows], validation, rng)]] = VALIDATION
     if aside > 0:
-        rows = np.flatnonzero(split == TRAIN)
+        rows = _plentiful(table, np.flatnonzero(split == TRAIN))
         split[_random_share(table, rows, aside, rng)] = ASIDE
     parts = pd.Series(split, index=table.index, name="split")
     _refuse_empty(table["label"], parts, HELD_OUT if protocol != "training" else TRAIN)
     return parts
+
+
+def _plentiful(table: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+    """Those of ``rows`` whose class can be shown on both sides of a random share."""
+    labels = table["label"].to_numpy()[rows]
+    return rows[np.bincount(labels)[labels] >= SHARE_LEAST]
 
 
 def _random_share(

@@ -13,7 +13,7 @@ import itertools
 import mmap
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -394,6 +394,45 @@ class SourceDigests:
         except DataError:
             return None
         return store if store.meta.get("made_from") == self.fingerprint() else None
+
+
+TileBlock = tuple[NDArray[np.uint8], list[dict[str, Any]]]
+"""Tiles, uint8 (n, 299, 299), and the table's row of each, as far as it is known."""
+Finish = Callable[[pd.DataFrame], tuple[pd.DataFrame, dict[str, Any]]]
+"""Given the rows of all tiles, returns the whole table (without digests) and ``meta``."""
+
+
+def collect_store(
+    store: str | os.PathLike[str] | None, blocks: Iterable[TileBlock], finish: Finish
+) -> TileStore:
+    """Make a store of tiles that come a block at a time, as readers of whole scans do.
+
+    Args:
+        store: Folder to write, whole or not at all; without one all stays in memory, the
+            store's ``path`` is ``.`` and its ``images`` are an array.
+        blocks: Read once, in order.
+        finish: Called when all blocks were read; what it raises leaves nothing behind.
+    """
+    if store is None:
+        return _store_in_memory(blocks, finish)
+    rows: list[dict[str, Any]] = []
+    with writing_store(store) as writer:
+        for images, described in blocks:
+            writer.append(images)
+            rows += described
+        writer.table, writer.meta = finish(pd.DataFrame(rows))
+    return TileStore.open(store)
+
+
+def _store_in_memory(blocks: Iterable[TileBlock], finish: Finish) -> TileStore:
+    arrays, rows = [np.empty((0, TILE, TILE), np.uint8)], list[dict[str, Any]]()
+    for images, described in blocks:
+        arrays.append(images)
+        rows += described
+    table, meta = finish(pd.DataFrame(rows))
+    images = np.concatenate(arrays)
+    table = table.assign(digest=pixel_digests(images))
+    return TileStore(Path(), images, table, {**meta, "digest": digest_of(table)})
 
 
 def verify_store(store: TileStore) -> list[str]:
