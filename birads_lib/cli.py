@@ -65,8 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     phantom.add_argument("--positives", type=float, help="share infected (as in the real set)")
     phantom.add_argument("--seed", type=int, default=0)
 
-    merge = _command(commands, "merge", _merge, "merge the Kaggle layout into a store")
-    merge.add_argument("src", type=Path, metavar="SRC", help="folder of the unpacked set")
+    fetch = _command(commands, "fetch", _fetch, "get a real data set, or check what is there")
+    fetch.add_argument("name", choices=("kaggle", "mias", "cbis"), help="which set")
+    fetch.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="check this one")
+
+    merge = _command(commands, "merge", _merge, "read a data set into a store")
+    layouts = "folder of the Kaggle set, of mini-MIAS or of CBIS-DDSM"
+    merge.add_argument("src", type=Path, metavar="SRC", help=layouts)
     merge.add_argument("store", type=Path, metavar="STORE", help="folder to write")
 
     audit = _command(commands, "audit", _audit, "count what a store holds, as JSON")
@@ -110,7 +115,7 @@ def _command(commands: Any, name: str, handler: Handler, text: str) -> argparse.
 
 def _add_study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="laptop", help="smoke, laptop or paper (laptop)")
-    parser.add_argument("--data", metavar="SRC", help="folder of real tiles in the Kaggle layout")
+    parser.add_argument("--data", metavar="SRC", help="folder of a real data set, see merge")
 
 
 def _phantom(options: argparse.Namespace) -> int:
@@ -128,11 +133,26 @@ def _phantom(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _merge(options: argparse.Namespace) -> int:
-    from birads_lib.tiles import merge_ddsm10
+def _fetch(options: argparse.Namespace) -> int:
+    from birads_lib.tiles import fetch
 
-    with _Bar("tiles") as bar:
-        store = merge_ddsm10(options.src, options.store, bar)
+    if options.folder is None:
+        print(fetch.fetch_kaggle() if options.name == "kaggle" else fetch.STEPS[options.name])
+        return DONE
+    check = fetch.check_folder(options.name, options.folder)
+    for line in check.found:
+        print(f"found: {line}")
+    for line in check.missing:
+        print(f"birads: {options.folder}: missing: {line}", file=sys.stderr)
+    return MISUSED if check.missing else DONE
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from birads_lib.tiles.sources import recognise
+
+    layout = recognise(options.src)
+    with _Bar(layout.unit) as bar:
+        store = layout.merge(options.src, options.store, bar)
     print(store)
     for note in store.meta["notes"]:
         print(f"note: {note}")

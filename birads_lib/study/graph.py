@@ -39,14 +39,15 @@ class Study:
 
     Args:
         profile: Name of a profile.
-        data: Folder of real tiles, or ``None`` for the profile's simulated set.
+        data: Folder of a real data set; ``None`` for the profile's simulated set, or for
+            the Kaggle set where the profile needs it and Kaggle has mounted it.
     """
 
     def __init__(self, profile: str = profiles.DEFAULT, data: str | None = None):
         self.profile: Profile = profiles.get_profile(profile)
-        self.data = data
-        self.run = profiles.run_folder(self.profile, data)
-        self.source = profiles.data_folder(self.profile, data)
+        self.data = profiles.given_data(self.profile, data)
+        self.run = profiles.run_folder(self.profile, self.data)
+        self.source = profiles.data_folder(self.profile, self.data)
         self._read: dict[str, NotebookNode] = {}
         self._effects: dict[str, str] = {}
 

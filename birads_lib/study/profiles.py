@@ -128,12 +128,23 @@ def run_folder(profile: Profile, data: str | None, build: Path = BUILD) -> Path:
     return build / "run" / name
 
 
+def given_data(profile: Profile, data: str | None) -> str | None:
+    """The folder given, or where a profile needs the Kaggle set, the one mounted by Kaggle."""
+    if data is None and profile.phantom is None:
+        from birads_lib.tiles.sources import find_data
+
+        found = find_data()
+        return str(found) if found else None
+    return data
+
+
 def data_folder(profile: Profile, data: str | None, build: Path = BUILD) -> Path:
-    """Where a run reads: the folder given, or that of the profile's simulated set.
+    """Where a run reads: see ``given_data``, or the folder of the profile's simulated set.
 
     Raises:
-        UsageError: The profile needs the Kaggle set and no folder is given.
+        UsageError: The profile needs the Kaggle set, and none is given or mounted.
     """
+    data = given_data(profile, data)
     if data is not None:
         return Path(data)
     if profile.phantom is None:

@@ -53,14 +53,23 @@ def grey_levels(store: TileStore) -> pd.DataFrame:
 
 
 def counts_table(store: TileStore) -> pd.DataFrame:
-    """Tiles found and known, by origin and class; one row an origin, for display."""
+    """Tiles found, by origin and class, and those known of the Kaggle set where it is meant.
+
+    One row an origin, for display; where several are held out, one for them together.
+    """
+    known = store.meta["known_counts"]
+    found = {origin: [0] * len(CODES) for origin in known} | store.meta["counts"]
+    held_out = [origin for origin in found if origin != "training"]
     rows = {}
-    for origin, known in store.meta["known_counts"].items():
-        found = store.meta["counts"].get(origin, [0] * len(CODES))
-        rows[origin, "found"], rows[origin, "Kaggle set"] = found, known
-    held_out = [origin for origin in store.meta["known_counts"] if origin != "training"]
-    for kind in ("found", "Kaggle set"):
-        rows["held out, merged", kind] = np.sum([rows[o, kind] for o in held_out], axis=0).tolist()
+    for origin, counts in found.items():
+        rows[origin, "found"] = counts
+        if origin in known:
+            rows[origin, "Kaggle set"] = known[origin]
+    if len(held_out) > 1:
+        for kind in ("found", "Kaggle set"):
+            parts = [rows[origin, kind] for origin in held_out if (origin, kind) in rows]
+            if parts:
+                rows["held out, merged", kind] = np.sum(parts, axis=0).tolist()
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(CODES))
     table.index = pd.MultiIndex.from_tuples(table.index, names=["part", "tiles"])
     return table.assign(all=table.sum(axis=1))
