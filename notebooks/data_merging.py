@@ -18,10 +18,12 @@
 # The paper uses the Kaggle set *DDSM Mammography*: 299 x 299 grey tiles, cut from the Digital
 # Database for Screening Mammography {cite:p}`heath2001` and its curated subset
 # {cite:p}`lee2017`. The tiles may not be passed on, so unless you give the set
-# (`make book DATA=...`) the study draws **simulated tiles** in exactly its layout.
+# (`make book DATA=...`) the study draws **simulated tiles** in exactly its layout. `DATA` may also
+# name a folder of whole scans, mini-MIAS {cite:p}`suckling1994` or CBIS-DDSM
+# {cite:p}`cbisddsm2016`; they are cut into tiles as the author of the Kaggle set cut his.
 
 # %% tags=["parameters"]
-SRC = "ddsm-mammography"  # folder of the unpacked Kaggle set, or one in its layout
+SRC = "ddsm-mammography"  # folder of the Kaggle set or one in its layout, mini-MIAS, CBIS-DDSM
 RUN = "_build/run/paper"  # where this run writes
 SEED = 0
 EXAMPLES = 6  # tiles shown a class
@@ -33,10 +35,11 @@ from scipy.stats import wasserstein_distance
 
 from birads_lib.study import figures, paper
 from birads_lib.study.run import Run
-from birads_lib.tiles import merge_ddsm10
+from birads_lib.tiles import merge_tiles
 from birads_lib.tiles.audit import audit, counts_table
 from birads_lib.tiles.cbis import example_scans
 from birads_lib.tiles.crops import cut_tiles, tile_positions
+from birads_lib.tiles.sources import recognise
 from birads_lib.tiles.spectrum import power_law_exponents, radial_spectrum
 
 figures.use_style()
@@ -48,12 +51,24 @@ run = Run(RUN, "data_merging", SEED)
 # The five training files are TFRecords. The held-out tiles come as two NumPy arrays that the
 # data set's description calls wrongly divided: `test10` holds masses only, `cv10` hardly
 # anything but calcifications. The paper says so too (section III.5) and combines them.
-# `merge_ddsm10` reads all seven, checks the checksum, image size and label of every record, and
+# `merge_tiles` reads all seven, checks the checksum, image size and label of every record, and
 # keeps for each tile where it came from.
+#
+# Whole scans take another way. Each lesion that has a place gives three crops of 30 mm a side,
+# at random positions, flipped and turned; films without a lesion give every window that shows
+# enough breast.
 
 # %%
-store = merge_ddsm10(SRC, run.store_path)
+store = merge_tiles(SRC, run.store_path)
 print(store)
+
+# %% tags=["hide-input"]
+if (layout := recognise(SRC).name) != "kaggle":
+    run.say(
+        f"This run read whole scans (layout `{layout}`). What the chapter says of the seven "
+        "files, of `test10` and `cv10` and of the counts of the Kaggle set does not apply to it: "
+        "its held-out tiles are those of other women."
+    )
 
 # %%
 facts = audit(store)
@@ -75,13 +90,14 @@ run.say("\n".join(f"* {note}" for note in facts["notes"]) or "* nothing to note"
 #
 # The full set holds 55,885 training records, not the 55,890 of its description: each of the five
 # files lacks its last row. The paper prints both totals. A run on the Kaggle set must match the
-# rows "Kaggle set" exactly; a smaller or simulated set keeps the proportions it was given.
+# rows "Kaggle set" exactly; a smaller or simulated set keeps the proportions it was given. Sets of
+# whole scans have no such rows.
 
 # %% tags=["hide-input"]
 run.show_table(
     counts_table(store),
     "counts",
-    "Tiles by part and class: found in this run, and known of the Kaggle set.",
+    "Tiles by part and class: found in this run and, for its layout, known of the Kaggle set.",
     thousands=",",
 )
 
@@ -201,13 +217,13 @@ run.save_results(
 # %% [markdown]
 # ## Summary
 #
-# * One store, one row a tile, one held-out set made of `test10` and `cv10`.
-# * Every record was checked; counts stand beside the known ones.
+# * One store, one row a tile, one held-out set: `test10` and `cv10` merged, or women set aside.
+# * Every record or scan was checked; counts of the Kaggle layout stand beside the known ones.
 # * The next chapter, [](autoencoder.ipynb), takes noise out of these tiles.
 #
 # ## Exercises
 #
-# 1. `store.table` knows `origin`. Count lesions (not tiles) in `test10` and `cv10`: which class is
-#    missing where?
+# 1. `store.table` knows `origin`. Count lesions (not tiles) of each: in the Kaggle layout, which
+#    class is missing in `test10` and which in `cv10`?
 # 2. Cut tiles from one scan with `tile_positions(scan, stride=100)`. How many more do you get,
 #    and why are they no new information?

@@ -58,7 +58,7 @@ def counts_table(store: TileStore) -> pd.DataFrame:
     One row an origin, for display; where several are held out, one for them together.
     """
     known = store.meta["known_counts"]
-    found = {origin: [0] * len(CODES) for origin in known} | store.meta["counts"]
+    found = dict.fromkeys(["training", *known], [0] * len(CODES)) | store.meta["counts"]
     held_out = [origin for origin in found if origin != "training"]
     rows = {}
     for origin, counts in found.items():
