@@ -7,6 +7,7 @@ import pytest
 from birads_lib.errors import DataError, UsageError
 from birads_lib.study import profiles
 from birads_lib.study.notebooks import check_parameters, declared_parameters, read_chapter
+from birads_lib.tiles import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACKED = ROOT / "profiles.yml"
@@ -77,10 +78,20 @@ def test_missing_profiles_say_where_to_run(tmp_path):
         profiles.read_profiles(tmp_path / "profiles.yml")
 
 
-def test_the_paper_profile_needs_the_kaggle_set():
+def test_the_paper_profile_needs_the_kaggle_set(monkeypatch, tmp_path):
+    monkeypatch.setattr(sources, "KAGGLE_INPUT", tmp_path / "not mounted")
     profile = profiles.get_profile("paper", TRACKED)
     with pytest.raises(UsageError, match="skooch/ddsm-mammography"):
         profiles.data_folder(profile, None)
+
+
+def test_a_mounted_kaggle_set_is_found_by_the_profile_that_needs_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(sources, "KAGGLE_INPUT", tmp_path)
+    paper, smoke = (profiles.get_profile(name, TRACKED) for name in ("paper", "smoke"))
+    assert profiles.data_folder(paper, None) == tmp_path
+    assert profiles.data_folder(paper, "elsewhere") == Path("elsewhere")
+    assert profiles.given_data(smoke, None) is None
+    assert profiles.data_folder(smoke, None).name.startswith("phantom")
 
 
 def test_run_folder_carries_the_digest_of_given_data(tmp_path):

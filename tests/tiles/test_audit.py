@@ -123,3 +123,11 @@ def test_counts_table_shows_an_absent_part_as_zero(small_set, tmp_path):
     table = counts_table(merge_ddsm10(source, tmp_path / "store"))
     assert table.loc[("cv10", "found")].tolist() == [0] * 6
     assert table.loc[("held out, merged", "found")].tolist() == [1, 0, 1, 0, 1, 3]
+
+
+def test_a_set_without_known_counts_shows_what_was_found(small_store):
+    small_store.meta["known_counts"] = {}
+    small_store.meta["counts"] = {"held-out": [1, 0, 2, 0, 3], "training": [5, 1, 1, 1, 1]}
+    table = counts_table(small_store)
+    assert table.index.tolist() == [("training", "found"), ("held-out", "found")]
+    assert table["all"].tolist() == [9, 6]

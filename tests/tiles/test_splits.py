@@ -191,3 +191,12 @@ def test_a_class_too_rare_for_a_tenth_is_refused(table):
 def test_a_set_too_small_to_divide_is_refused(table, protocol):
     tiny = table.groupby(["origin", "label"]).head(2)
     refused(tiny, protocol=protocol)
+
+
+# The part set aside
+
+
+def test_a_scarce_class_gives_nothing_to_the_part_set_aside(table):
+    split = make_splits(two_of_each(table, 3, 4), "official", validation=0, aside=0.1)
+    aside = table.loc[split.index[split == "aside"], "label"]
+    assert aside.value_counts().to_dict() == {0: 6, 1: 6, 2: 6, 4: 6}

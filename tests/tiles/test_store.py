@@ -18,6 +18,7 @@ from birads_lib.tiles.store import (
     META,
     TABLE,
     ImageRows,
+    collect_store,
     digest_of,
     load_array,
     open_images,
@@ -305,3 +306,39 @@ def test_a_file_cut_short_after_it_was_opened_is_named(small_store):
     os.truncate(path, path.stat().st_size - 299)
     with pytest.raises(DataError, match=r"images\.npy: cut short"):
         rows[-1]
+
+
+# Blocks of tiles with their rows
+
+
+def two_blocks(table):
+    """The first three tiles of the hand-made set, two and one, with their rows."""
+    rows = table.drop(columns="digest").to_dict("records")
+    images = np.stack([np.full((TILE, TILE), grey, np.uint8) for grey in (5, 6, 7)])
+    yield images[:2], rows[:2]
+    yield images[2:], rows[2:3]
+
+
+def finished(table):
+    return table, {"simulated": False, "counts": {}, "notes": [f"{len(table)} rows"]}
+
+
+def test_blocks_make_the_same_store_in_memory_and_in_a_folder(tmp_path, small_store):
+    kept = collect_store(None, two_blocks(small_store.table), finished)
+    written = collect_store(tmp_path / "new", two_blocks(small_store.table), finished)
+    assert [int(image.max()) for image in kept.images] == [5, 6, 7]
+    assert (np.asarray(written.images) == kept.images).all()
+    assert written.digest == kept.digest
+    assert written.meta == kept.meta
+    assert verify_store(kept) == []
+    assert len(kept.subset(np.array([True, False, True])).images) == 3 - 1
+
+
+def test_blocks_refused_at_the_end_leave_nothing(tmp_path, small_store):
+    def refuse(table):
+        raise DataError(f"{len(table)} rows")
+
+    with pytest.raises(DataError, match="3 rows"):
+        collect_store(tmp_path / "new", two_blocks(small_store.table), refuse)
+    assert not (tmp_path / "new").exists()
+    assert not any(path.name.startswith(".new") for path in tmp_path.iterdir())
