@@ -105,7 +105,7 @@ def _merge_mias(
 def _merge_cbis(
     source: Path, store: str | os.PathLike[str], progress: Progress | None
 ) -> TileStore:
-    from birads_lib.tiles.cbis import tiles_from_cbis  # pydicom takes a while to import
+    from birads_lib.tiles import tiles_from_cbis  # here, since the package imports this module
 
     return tiles_from_cbis(case_folder(source), source, store, progress=progress)
 

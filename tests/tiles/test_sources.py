@@ -6,7 +6,7 @@ import pytest
 
 from birads_lib.cli import main
 from birads_lib.errors import DataError
-from birads_lib.tiles import TileStore, cbis, merge_ddsm10, merge_tiles, sources, tiles_from_mias
+from birads_lib.tiles import TileStore, merge_ddsm10, merge_tiles, sources, tiles_from_mias
 from birads_lib.tiles.cbis_labels import CASE_FILES
 
 
@@ -83,7 +83,7 @@ def test_the_cbis_reader_gets_the_folder_of_the_case_files(tmp_path, monkeypatch
     def reader(csv_dir, dicom_dir, store, progress=None):
         given.append((csv_dir, dicom_dir, store))
 
-    monkeypatch.setattr(cbis, "tiles_from_cbis", reader, raising=False)
+    monkeypatch.setattr("birads_lib.tiles.tiles_from_cbis", reader, raising=False)
     source = touch(tmp_path / "set", *CBIS)
     merge_tiles(source, tmp_path / "store")
     assert given == [(source / "csv", source, tmp_path / "store")]
