@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,14 @@ COLUMNS = {
     "breast density": "density",
 }
 """Ours by theirs; theirs with ``_`` as a space, since the files differ in that."""
+SERIES_COLUMNS = {
+    "image file path": "scan_series",
+    "roi mask file path": "mask_series",
+    "cropped image file path": "crop_series",
+}
+"""The same for paths. Counting labels does not need them, so a file may lack them."""
+SERIES_UID = re.compile(r"/([0-9][0-9.]*)/[^/]*$")
+"""Paths read ``PatientID/StudyInstanceUID/SeriesInstanceUID/000000.dcm``."""
 
 WITHOUT_CALLBACK = "BENIGN_WITHOUT_CALLBACK"
 PATHOLOGIES = ("BENIGN", WITHOUT_CALLBACK, "MALIGNANT")
@@ -91,7 +100,7 @@ KNOWN = {
 ONE_LESION_VIEW = ("part", "lesion", "patient", "side", "view", "abnormality")
 LESION_VIEW_COLUMNS = (
     "patient", "side", "view", "lesion", "abnormality", "pathology", "assessment", "subtlety",
-    "density", "part", "image", "label", "file", "line", "apart",
+    "density", "part", "image", "label", "file", "line", "apart", *SERIES_COLUMNS.values(),
 )  # fmt: skip
 REFINED = tuple(
     f"{c.code} {pathology}"
@@ -128,8 +137,9 @@ def read_case_files(folder: str | os.PathLike[str]) -> tuple[pd.DataFrame, list[
         ``density`` (Int64, ``<NA>`` where no number), ``part`` (``"training"`` or
         ``"test"``), ``image`` (such as ``P_00001_LEFT_CC``), ``label`` (Int64, 1..4 as
         in ``labels.CLASSES``, ``<NA>`` where unknown), ``file``, ``line`` (of its first
-        line), and ``apart``: empty, or why the row counts nowhere. Such rows stay in
-        the table and are named in the notes.
+        line), ``apart``: empty, or why the row counts nowhere (such rows stay in the
+        table and are named in the notes), and ``scan_series``, ``mask_series``,
+        ``crop_series``: the SeriesInstanceUID that each path names, "" where none.
 
     Raises:
         DataError: No such folder; a file is missing, is not CSV, or lacks a column.
@@ -289,13 +299,22 @@ def _places(path: Path, header: Sequence[str]) -> dict[str, int]:
                 f"{path}: {what} {name!r}; found {', '.join(header)[:200]!r}; take "
                 "the published file"
             )
-    return {ours: theirs.index(name) for name, ours in COLUMNS.items()}
+    known = {**COLUMNS, **SERIES_COLUMNS}
+    return {ours: theirs.index(name) for name, ours in known.items() if name in theirs}
 
 
 def _tidy(fields: dict[str, str]) -> dict[str, str]:
     upper = {name: fields[name].upper() for name in ("patient", "side", "view", "pathology")}
     whole = fields["assessment"].removesuffix(".0")  # what pandas writes beside an empty cell
-    return {**fields, **upper, "lesion": fields["lesion"].lower(), "assessment": whole}
+    series = {name: _series_uid(fields.get(name, "")) for name in SERIES_COLUMNS.values()}
+    return {
+        **fields, **upper, **series, "lesion": fields["lesion"].lower(), "assessment": whole,
+    }  # fmt: skip
+
+
+def _series_uid(path: str) -> str:
+    match = SERIES_UID.search(path.replace("\\", "/"))
+    return match[1] if match else ""
 
 
 def _why_apart(table: pd.DataFrame, case_file: CaseFile) -> pd.Series:
