@@ -1,5 +1,6 @@
 """Data in: readers, the store, splits. Nothing here needs TensorFlow."""
 
+from birads_lib.tiles.cbis_tiles import tiles_from_cbis
 from birads_lib.tiles.ddsm10 import merge_ddsm10
 from birads_lib.tiles.mias import tiles_from_mias
 from birads_lib.tiles.phantom import write_phantom
@@ -12,6 +13,7 @@ __all__ = [
     "make_splits",
     "merge_ddsm10",
     "merge_tiles",
+    "tiles_from_cbis",
     "tiles_from_mias",
     "write_phantom",
 ]

