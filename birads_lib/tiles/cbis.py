@@ -59,7 +59,9 @@ def read_scan(path: Path) -> Scan:
             f"{path}: PatientID {dicom.get('PatientID')!r} does not name patient, side and "
             "view as CBIS-DDSM does; give a scan of that set"
         )
-    grey = (pixels / 257.0).astype(np.float32) if pixels.dtype == np.uint16 else pixels
+    grey = pixels
+    if pixels.dtype == np.uint16:  # a scan of 35 million pixels would take 280 MB as float64
+        grey = np.divide(pixels, np.float32(257), dtype=np.float32)
     patient, side, view = match.groups()
     return Scan(match.group(), patient, side, view, np.rint(at_tile_scale(grey)).astype(np.uint8))
 
