@@ -154,6 +154,16 @@ def test_tissue_keeps_clear_of_every_lesion_of_the_mammogram(tree, cut_tree):
     assert said(store, cut.NO_TISSUE) == 0
 
 
+def test_tissue_is_flipped_and_turned_as_lesions_are(whole, download):
+    tree, ways = download[0], set()
+    tissue = whole.subset(whole.table["label"] == 0)
+    for tile, row in zip(tissue.images, tissue.table.itertuples(), strict=True):
+        scan = halved(tree.pictures[row.filename, "scan"].pixels)
+        window = scan[row.row : row.row + TILE, row.column : row.column + TILE]
+        ways.add(int(np.argmin([np.abs(way - tile).mean() for way in ways_round(window)])))
+    assert len(ways) > 4
+
+
 def test_at_most_some_tiles_of_tissue_are_cut_from_a_scan(tmp_path):
     tree = DicomTree(patients=4, film=(2400, 1300))
     store = tiles_from_cbis(*tree.write(tmp_path))
