@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     phantom.add_argument("--scale", type=float, default=0.1, help="share of the real size (0.1)")
     phantom.add_argument("--positives", type=float, help="share infected (as in the real set)")
     phantom.add_argument("--seed", type=int, default=0)
+    scanner = "training (the set's three) or outside (one that is none of them) (training)"
+    phantom.add_argument("--scanner", default="training", help=scanner)
 
     fetch = _command(commands, "fetch", _fetch, "get a real data set, or check what is there")
     fetch.add_argument("name", choices=("kaggle", "mias", "cbis"), help="which set")
@@ -127,6 +129,7 @@ def _phantom(options: argparse.Namespace) -> int:
             scale=options.scale,
             positives=options.positives,
             seed=options.seed,
+            scanners=options.scanner,
             progress=bar,
         )
     print(f"{options.out}: simulated tiles written")

@@ -107,6 +107,7 @@ def test_phantom_does_not_write_into_a_folder_that_exists(tmp_path, failing):
         ("--scale", "nan"),
         ("--positives", "1"),
         ("--seed", "-1"),
+        ("--scanner", "elsewhere"),
     ],
 )
 def test_phantom_names_the_option_that_does_not_fit(tmp_path, failing, option, value):

@@ -140,6 +140,7 @@ def test_card_says_that_the_tiles_are_simulated(folder):
     assert card["simulated"] is True
     assert (card["generator"], card["version"]) == ("birads phantom", 1)
     assert (card["scale"], card["positives"], card["seed"]) == (SCALE, POSITIVES, SEED)
+    assert (card["scanners"], card["scan_tiles"]) == ("training", 27)
 
 
 def test_counts_on_the_card_are_those_of_the_files(folder, truth):
@@ -251,6 +252,93 @@ def test_interrupted_writing_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_phantom(tmp_path / "set", scale=0.003, processes=1, progress=interrupt)
     assert not list(tmp_path.iterdir())
+
+
+# The scanner outside
+
+# Written before there was a scanner outside: mean and deviation of the first tiles of test10.
+KNOWN_MEANS = (59.35368, 50.78820, 178.39657, 173.87235, 103.94082, 164.98026)
+KNOWN_DEVIATIONS = (25.21901, 53.68954, 23.16189, 22.82126, 42.15763, 31.82181)
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory) -> Path:
+    """The same women on the scanner outside."""
+    out = tmp_path_factory.mktemp("phantom") / "outside"
+    drawn = {"scale": SCALE, "positives": POSITIVES, "seed": SEED, "processes": 1}
+    return write_phantom(out, scanners="outside", **drawn)
+
+
+def held_out_tiles(folder: Path) -> np.ndarray:
+    """Tiles of test10 and cv10, uint8 (n, 299, 299)."""
+    return np.concatenate([np.load(folder / held_out.data)[..., 0] for held_out in HELD_OUT_FILES])
+
+
+def test_tiles_of_the_three_scanners_are_what_they_were(folder):
+    tiles = np.load(folder / HELD_OUT_FILES[0].data)[: len(KNOWN_MEANS)]
+    assert tiles.mean(axis=(1, 2, 3)) == pytest.approx(KNOWN_MEANS, abs=1e-3)
+    assert tiles.std(axis=(1, 2, 3)) == pytest.approx(KNOWN_DEVIATIONS, abs=1e-3)
+
+
+def test_the_scanner_outside_shows_the_same_women_and_lesions(outside, truth):
+    table = PhantomTruth.open(outside).table
+    assert set(table["scanner"]) == {"OUTSIDE"}
+    assert table.drop(columns="scanner").equals(truth.table.drop(columns="scanner"))
+    assert read_json(outside / "phantom.json")["scanners"] == "outside"
+
+
+@pytest.mark.parametrize("infected", [False, True])
+def test_the_scanner_outside_is_brighter_flatter_and_noisier(folder, outside, infected):
+    truth = PhantomTruth.open(outside)
+    known, unseen = held_out_tiles(folder), held_out_tiles(outside)
+    table = truth.table[part_of(truth.table) != "training"]
+    rows = (table["label"] > 0).to_numpy() == infected
+    inner = rows & (known.min(axis=(1, 2)) > 25)  # without air, which is darkest on any film
+    assert unseen[inner].mean() > known[inner].mean() + 10
+    assert unseen[inner].std(axis=(1, 2)).mean() < known[inner].std(axis=(1, 2)).mean()
+    clean = {
+        place: PhantomTruth.open(place).clean(table["tile"][rows]) for place in (folder, outside)
+    }
+    noise = {
+        place: (held_out_tiles(place)[rows].astype(float) - images).std()
+        for place, images in clean.items()
+    }
+    assert noise[outside] > 1.2 * noise[folder]
+
+
+def test_the_scanner_outside_is_out_of_focus():
+    point = np.zeros((31, 31), np.float32)
+    point[15, 15] = 100
+    scan, sharp = (
+        tissue.draw_scan(np.random.default_rng(0), scanner, positive=False)
+        for scanner in (tissue.OUTSIDE, "DBA")
+    )
+    seen = tissue.out_of_focus(point, scan)
+    assert seen.sum() == pytest.approx(100, rel=1e-3)
+    row = np.arange(31) - 15
+    spread = np.sqrt((seen.sum(axis=0) * row**2).sum() / seen.sum())
+    assert spread == pytest.approx(0.9, abs=0.02)
+    assert (tissue.out_of_focus(point, sharp) == point).all()
+
+
+def test_infected_and_normal_films_take_one_road_outside():
+    normal, infected = (
+        tissue.draw_scan(np.random.default_rng(1), tissue.OUTSIDE, positive=positive)
+        for positive in (False, True)
+    )
+    assert (normal.middle, normal.contrast, normal.gamma) == (
+        infected.middle,
+        infected.contrast,
+        infected.gamma,
+    )
+
+
+def test_fewer_tiles_a_scan_mean_more_women():
+    table = plan_phantom(SCALE, POSITIVES, SEED, scan_tiles=3).table
+    normals = table[table["label"] == 0]
+    assert normals.groupby("scan").size().max() == 3
+    assert normals.groupby("patient").size().max() == 12
+    assert normals["patient"].nunique() == -(-len(normals) // 12)
 
 
 # Truth
@@ -396,6 +484,9 @@ def test_malignant_calcifications_are_more_and_finer_than_benign():
         ({"seed": -1}, "seed"),
         ({"seed": 0.5}, "seed"),
         ({"processes": 0}, "processes"),
+        ({"scanners": "elsewhere"}, "scanners: unknown 'elsewhere'; use one of training, outside"),
+        ({"scan_tiles": 0}, "scan_tiles"),
+        ({"scan_tiles": 28}, "scan_tiles"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(tmp_path, wrong, says):

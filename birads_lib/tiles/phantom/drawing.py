@@ -93,6 +93,7 @@ def _draw_lesion_view(job: Job, seed: int) -> Iterator[tuple[Place, Drawing]]:
 def _film(rng: np.random.Generator, scan: tissue.Scan, field: tissue.Image) -> tuple[Bytes, Bytes]:
     """Noisy and clean grey levels, uint8, of a field of tissue."""
     grey, weight = tissue.film_curve(field, scan, tissue.field_middle(rng, scan))
+    grey = tissue.out_of_focus(grey, scan)
     noisy = tissue.add_noise(rng, grey, weight, scan)
     return tissue.to_bytes(noisy), tissue.to_bytes(grey)
 

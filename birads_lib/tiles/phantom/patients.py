@@ -29,6 +29,7 @@ def plan_views(
     training: Sequence[int],
     test10: Sequence[int],
     cv10: Sequence[int],
+    scanners: str = "training",
 ) -> pd.DataFrame:
     """One row a lesion view. Patients stand on one side only; cv10 takes the first masses."""
     groups = []
@@ -48,7 +49,7 @@ def plan_views(
         if side != "training":
             views["side"] = np.where(np.arange(len(views)) < first, CV10.name, TEST10.name)
         frames.append(views)
-    return _name_views(rng, pd.concat(frames, ignore_index=True))
+    return _name_views(rng, pd.concat(frames, ignore_index=True), scanners)
 
 
 def _draw_patients(rng: np.random.Generator, count: int) -> pd.DataFrame:
@@ -67,10 +68,10 @@ def _draw_patients(rng: np.random.Generator, count: int) -> pd.DataFrame:
     return pd.DataFrame(rows[:count], columns=["woman", "breast", "view", "lesion_number"])
 
 
-def _name_views(rng: np.random.Generator, views: pd.DataFrame) -> pd.DataFrame:
+def _name_views(rng: np.random.Generator, views: pd.DataFrame, scanners: str) -> pd.DataFrame:
     patient = "P_" + views["number"].map("{:05d}".format)
     women, numbers = pd.factorize(views["number"])
-    scanners = tissue.allot_scanners(rng, len(numbers))
+    scanner = tissue.allot_scanners(rng, len(numbers), scanners)
     scan = patient + "_" + views["breast"] + "_" + views["view"]
     return pd.DataFrame(
         {
@@ -81,17 +82,22 @@ def _name_views(rng: np.random.Generator, views: pd.DataFrame) -> pd.DataFrame:
             "lesion": patient + "_" + views["breast"] + "_" + views["lesion_number"].astype(str),
             "patient": patient,
             "filename": scan + ".jpg",
-            "scanner": scanners[women],
+            "scanner": scanner[women],
         }
     )
 
 
-def plan_normals(rng: np.random.Generator, count: int) -> pd.DataFrame:
-    """``count`` normal tiles in random order; 27 a scan, four scans a woman."""
+def plan_normals(
+    rng: np.random.Generator,
+    count: int,
+    scanners: str = "training",
+    scan_tiles: int = SCAN_TILES,
+) -> pd.DataFrame:
+    """``count`` normal tiles in random order; ``scan_tiles`` a scan, four scans a woman."""
     tile = rng.permutation(count)
-    scan = tile // SCAN_TILES
+    scan = tile // scan_tiles
     woman = scan // len(SCAN_NAMES)
-    scanners = tissue.allot_scanners(rng, woman.max() + 1)
+    scanner = tissue.allot_scanners(rng, woman.max() + 1, scanners)
     women = np.array([f"N_{i + 1:05d}" for i in range(woman.max() + 1)])[woman]
     names = np.array([f"_{name}" for name in SCAN_NAMES])[scan % len(SCAN_NAMES)]
     return pd.DataFrame(
@@ -104,8 +110,8 @@ def plan_normals(rng: np.random.Generator, count: int) -> pd.DataFrame:
             "lesion": "",
             "patient": women,
             "filename": NORMAL_FILENAME,
-            "scanner": scanners[woman],
+            "scanner": scanner[woman],
             "conspicuity": 0.0,
-            "slot": tile % SCAN_TILES,
+            "slot": tile % scan_tiles,
         }
     )

@@ -10,7 +10,7 @@ from operator import index, itemgetter
 import numpy as np
 import pandas as pd
 
-from birads_lib.errors import UsageError
+from birads_lib.errors import UsageError, one_of
 from birads_lib.labels import CLASSES
 from birads_lib.tiles.layout import (
     CV10,
@@ -22,8 +22,8 @@ from birads_lib.tiles.layout import (
     TRAINING_FILES,
     TRAINING_NAMES,
 )
-from birads_lib.tiles.phantom import lesions
-from birads_lib.tiles.phantom.patients import CROPS, plan_normals, plan_views
+from birads_lib.tiles.phantom import lesions, tissue
+from birads_lib.tiles.phantom.patients import CROPS, SCAN_TILES, plan_normals, plan_views
 
 MIN_NORMALS = 10  # of each part, so that every file keeps some
 LOST_LABELS = (0, 0, 0, 3, 0)  # label of the row each training file lost
@@ -56,7 +56,7 @@ class Job:
     Attributes:
         index: Number of the scan, or of the view; selects the random stream.
         film: Number of the film, which two lesions of one film share.
-        scanner: One of ``tissue.SCANNERS``.
+        scanner: One of ``tissue.SCANNERS``, or ``tissue.OUTSIDE``.
         filename: The ``filename`` feature.
         lesion: ``None`` for a normal scan.
         conspicuity: 0 for a normal scan.
@@ -82,7 +82,8 @@ class Plan:
             ``kind``, ``job``, ``slot``.
         characters: The lesion of each view.
         films: Number of the film of each view.
-        scale, positives, seed: As given; ``positives`` is never ``None``.
+        scale, positives, seed, scanners, scan_tiles: As given; ``positives`` is never
+            ``None``.
     """
 
     table: pd.DataFrame
@@ -91,6 +92,8 @@ class Plan:
     scale: float
     positives: float
     seed: int
+    scanners: str
+    scan_tiles: int
 
     @property
     def written(self) -> pd.DataFrame:
@@ -152,18 +155,28 @@ def _part_counts(real: Sequence[int], scale: float, richness: float, unit: int) 
     return total - sum(classes), *classes
 
 
-def plan_phantom(scale: float = 0.1, positives: float | None = None, seed: int = 0) -> Plan:
-    """Decide on every tile of a phantom without drawing any.
+def plan_phantom(
+    scale: float = 0.1,
+    positives: float | None = None,
+    seed: int = 0,
+    scanners: str = "training",
+    scan_tiles: int = SCAN_TILES,
+) -> Plan:
+    """Decide on every tile of a phantom without drawing any; see ``write_phantom``.
 
     Raises:
-        UsageError: As ``planned_counts``, or ``seed`` is negative or not a whole number.
+        UsageError: As ``planned_counts``; ``seed`` is negative or not a whole number;
+            ``scanners`` or ``scan_tiles`` does not fit.
     """
     counts = planned_counts(scale, positives)
     seed = _whole_seed(seed)
+    one_of("scanners", scanners, tissue.SCANNER_SHARES)
+    if not 1 <= scan_tiles <= SCAN_TILES:
+        raise UsageError(f"scan_tiles: {scan_tiles} is not from 1 to {SCAN_TILES}")
     rng = np.random.default_rng([seed, PLAN_STREAM])
-    views = plan_views(rng, *counts)
+    views = plan_views(rng, *counts, scanners)
     characters, views["conspicuity"] = _draw_characters(views, seed)
-    normals = plan_normals(rng, sum(part[0] for part in counts))
+    normals = plan_normals(rng, sum(part[0] for part in counts), scanners, scan_tiles)
     crops = views.loc[views.index.repeat(CROPS)].reset_index(names="job")
     crops["slot"] = np.tile(np.arange(CROPS), len(views))
     first_test, first_cv = counts[0][0], counts[0][0] + counts[1][0]
@@ -179,7 +192,8 @@ def plan_phantom(scale: float = 0.1, positives: float | None = None, seed: int =
     table["tile"] = [tile_id(n, r) for n, r in zip(names, table["record"], strict=True)]
     share = real_positives() if positives is None else float(positives)
     films = tuple(pd.factorize(views["scan"])[0].tolist())
-    return Plan(table.drop(columns="lost"), characters, films, float(scale), share, seed)
+    table = table.drop(columns="lost")
+    return Plan(table, characters, films, float(scale), share, seed, scanners, scan_tiles)
 
 
 def tile_id(file: str, record: int) -> str:

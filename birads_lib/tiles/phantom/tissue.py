@@ -9,6 +9,11 @@ The steps follow the road of light through a film mammogram.
    in darker fat, plus a net of septa, vessels, ducts and Cooper's ligaments.
 2. Film. An S-shaped characteristic curve (Hurter and Driffield) from tissue to
    grey level, another one for each of the three film scanners.
+   A fourth scanner, ``OUTSIDE``, is drawn only where it is asked for: a set that a
+   network trained on the three has never seen the like of. It is made up, within the
+   bounds of film: brighter and flatter than the three, bent towards the dark end, out
+   of focus by about a pixel, and noisier. Its positives take the same road as its
+   normals.
 3. Noise. Quantum noise follows the slope of the film curve and grows where
    thick tissue leaves few photons; film grain is correlated over 1.5 px.
 
@@ -31,7 +36,11 @@ from birads_lib.tiles.layout import TILE
 Image = NDArray[np.float32]
 
 SCANNERS = ("DBA", "HOWTEK", "LUMISYS")
-SCANNER_SHARES = (0.25, 0.33, 0.42)
+OUTSIDE = "OUTSIDE"
+SCANNER_SHARES = {
+    "training": {"DBA": 0.25, "HOWTEK": 0.33, "LUMISYS": 0.42},
+    "outside": {OUTSIDE: 1.0},
+}
 
 # Power-law tissue
 BETA_MEAN, BETA_SPREAD = 3.25, 0.42  # exponent of the spectrum, over scans
@@ -69,22 +78,24 @@ SKIN_ROLL_OFF = (30.0, 110.0)  # px over which the breast thins towards the skin
 AIR = -9.0  # tissue units of air outside the skin
 
 # Film: grey level of mean tissue (by scanner, normals), its spread over scans and fields
-MIDDLE_GREY = {"DBA": 146.0, "HOWTEK": 142.0, "LUMISYS": 90.0}
-MIDDLE_GREY_POSITIVE = 137.0  # positives took another road, one for all scanners
+MIDDLE_GREY = {"DBA": 146.0, "HOWTEK": 142.0, "LUMISYS": 90.0, OUTSIDE: 165.0}
+MIDDLE_GREY_POSITIVE = 137.0  # positives took another road, one for all three scanners
 MIDDLE_SPREAD, MIDDLE_FIELD_SPREAD = 19.0, 15.0
 MIDDLE_RANGE = (48.0, 205.0)
-CONTRAST = {"DBA": 32.0, "HOWTEK": 29.0, "LUMISYS": 27.0}  # grey levels a tissue unit
+# Grey levels a tissue unit
+CONTRAST = {"DBA": 32.0, "HOWTEK": 29.0, "LUMISYS": 27.0, OUTSIDE: 22.0}
 CONTRAST_POSITIVE = 29.5
 CONTRAST_SPREAD = 0.22  # of the logarithm
-FILM_GAMMA = {"DBA": 1.25, "HOWTEK": 1.0, "LUMISYS": 0.75}
+FILM_GAMMA = {"DBA": 1.25, "HOWTEK": 1.0, "LUMISYS": 0.75, OUTSIDE: 1.6}
 FILM_GAMMA_POSITIVE = 1.0
 FILM_CEILING = 250.0  # grey levels, the scanner's brightest
-FILM_BASE = {"DBA": 6.0, "HOWTEK": 3.0, "LUMISYS": 12.0}  # grey level of air
+FILM_BASE = {"DBA": 6.0, "HOWTEK": 3.0, "LUMISYS": 12.0, OUTSIDE: 20.0}  # grey level of air
+FOCUS_BLUR = {OUTSIDE: 0.9}  # px, standard deviation; the three are in focus
 CURVE_STEPS, CURVE_REACH = 8192, 9.0  # table of the curve: entries, logits each way
 
 # Noise, grey levels at the steepest point of the film curve
-QUANTUM_NOISE = {"DBA": 2.2, "HOWTEK": 1.6, "LUMISYS": 1.3}
-GRAIN_NOISE = {"DBA": 1.3, "HOWTEK": 1.0, "LUMISYS": 0.8}
+QUANTUM_NOISE = {"DBA": 2.2, "HOWTEK": 1.6, "LUMISYS": 1.3, OUTSIDE: 3.0}
+GRAIN_NOISE = {"DBA": 1.3, "HOWTEK": 1.0, "LUMISYS": 0.8, OUTSIDE: 1.8}
 NOISE_SPREAD = 0.25  # of the logarithm, over scans
 GRAIN_SIGMA = 0.65  # px; correlation length near 1.5 px
 GRAIN_SHIFT = (101, 67)  # px between the two uses of one white noise
@@ -95,7 +106,7 @@ class Scan:
     """What all tiles of one scan share.
 
     Attributes:
-        scanner: One of ``SCANNERS``.
+        scanner: One of ``SCANNERS``, or ``OUTSIDE``.
         beta: Exponent of the tissue's power spectrum.
         stretch: Length over width of the texture, 1 or more.
         angle: Direction of ducts and texture, radians.
@@ -104,6 +115,7 @@ class Scan:
         middle: Grey level of mean tissue.
         contrast: Grey levels of one tissue unit at the middle.
         gamma: Skewness of the film curve.
+        blur: Standard deviation of the scanner's focus, px; 0 in focus.
         quantum, grain: Noise, grey levels.
     """
 
@@ -116,23 +128,30 @@ class Scan:
     middle: float
     contrast: float
     gamma: float
+    blur: float
     quantum: float
     grain: float
 
 
-def allot_scanners(rng: np.random.Generator, count: int) -> NDArray[np.str_]:
+def allot_scanners(
+    rng: np.random.Generator, count: int, scanners: str = "training"
+) -> NDArray[np.str_]:
     """A scanner for each of ``count`` women, in ``SCANNER_SHARES`` as exactly as they divide.
 
-    Drawn one by one, a small set's grey levels would hang on the luck of the draw.
+    Drawn one by one, a small set's grey levels would hang on the luck of the draw. All
+    sets of scanners use up ``rng`` alike, so that the same women can be seen on another.
     """
-    bounds = np.cumsum(SCANNER_SHARES) * count
-    return np.array(SCANNERS)[np.searchsorted(bounds[:-1], rng.permutation(count) + 0.5)]
+    shares = SCANNER_SHARES[scanners]
+    bounds = np.cumsum(list(shares.values())) * count
+    return np.array(list(shares))[np.searchsorted(bounds[:-1], rng.permutation(count) + 0.5)]
 
 
 def draw_scan(rng: np.random.Generator, scanner: str, *, positive: bool) -> Scan:
-    """Draw the parameters of one scan; positives are denser and normalised another way."""
-    middle = MIDDLE_GREY_POSITIVE if positive else MIDDLE_GREY[scanner]
-    contrast = CONTRAST_POSITIVE if positive else CONTRAST[scanner]
+    """Draw the parameters of one scan; positives are denser, and those of the three
+    scanners normalised another way."""
+    other_road = positive and scanner in SCANNERS
+    middle = MIDDLE_GREY_POSITIVE if other_road else MIDDLE_GREY[scanner]
+    contrast = CONTRAST_POSITIVE if other_road else CONTRAST[scanner]
     loudness = np.exp(NOISE_SPREAD * rng.standard_normal())
     return Scan(
         scanner=scanner,
@@ -143,7 +162,8 @@ def draw_scan(rng: np.random.Generator, scanner: str, *, positive: bool) -> Scan
         strands=rng.uniform(*STRANDS_A_TILE),
         middle=rng.normal(middle, MIDDLE_SPREAD),
         contrast=contrast * float(np.exp(CONTRAST_SPREAD * rng.standard_normal())),
-        gamma=FILM_GAMMA_POSITIVE if positive else FILM_GAMMA[scanner],
+        gamma=FILM_GAMMA_POSITIVE if other_road else FILM_GAMMA[scanner],
+        blur=FOCUS_BLUR.get(scanner, 0.0),
         quantum=QUANTUM_NOISE[scanner] * loudness,
         grain=GRAIN_NOISE[scanner] * loudness,
     )
@@ -447,6 +467,11 @@ def film_curve(tissue: Image, scan: Scan, middle: float) -> tuple[Image, Image]:
 def field_middle(rng: np.random.Generator, scan: Scan) -> float:
     """Grey level of mean tissue in one field of a scan: exposure differs from place to place."""
     return rng.normal(scan.middle, MIDDLE_FIELD_SPREAD)
+
+
+def out_of_focus(grey: Image, scan: Scan) -> Image:
+    """Grey levels as the scanner's optics see them: blurred, or unchanged if in focus."""
+    return cv2.GaussianBlur(grey, (0, 0), scan.blur) if scan.blur else grey
 
 
 def add_noise(rng: np.random.Generator, grey: Image, weight: Image, scan: Scan) -> Image:

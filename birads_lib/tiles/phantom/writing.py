@@ -27,6 +27,7 @@ from birads_lib.tiles.layout import (
 )
 from birads_lib.tiles.phantom.drawing import Drawing, draw_job
 from birads_lib.tiles.phantom.lesions import Bytes
+from birads_lib.tiles.phantom.patients import SCAN_TILES
 from birads_lib.tiles.phantom.plan import Job, Place, Plan, list_jobs, plan_phantom
 from birads_lib.tiles.phantom.truth import CARD, GENERATOR, empty_array, make_truth, open_arrays
 from birads_lib.tiles.tfrecord import encode_example, frame
@@ -150,6 +151,8 @@ def write_phantom(
     scale: float = 0.1,
     positives: float | None = None,
     seed: int = 0,
+    scanners: str = "training",
+    scan_tiles: int = SCAN_TILES,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -165,6 +168,10 @@ def write_phantom(
         positives: Share of infected tiles, between 0 and 1; the real set's
             (.1304) unless given.
         seed: Whole number of 0 or more; the same seed gives the same bytes.
+        scanners: ``"training"``, the real set's three, or ``"outside"``, one that is none
+            of them (``tissue.OUTSIDE``). The same seed shows the same women on either.
+        scan_tiles: Normal tiles cut from one scan, 1 to 27. As many as in the real set
+            unless given; fewer mean more women in a small set.
         processes: Workers; as many as there are processors unless given.
         progress: Called as ``progress(tiles done, tiles in all)``.
 
@@ -172,12 +179,12 @@ def write_phantom(
         The absolute path of the folder.
 
     Raises:
-        UsageError: ``scale``, ``positives``, ``seed`` or ``processes`` does not fit.
+        UsageError: An argument does not fit.
         DataError: ``out`` exists and is not an empty folder.
     """
     if processes is not None and processes < 1:
         raise UsageError(f"processes: {processes} is not 1 or more")
-    plan = plan_phantom(scale, positives, seed)
+    plan = plan_phantom(scale, positives, seed, scanners, scan_tiles)
     target = _free_target(out)
     with whole_folder(target) as folder:
         _preallocate(folder, plan)
@@ -195,5 +202,7 @@ def _card(plan: Plan) -> dict[str, object]:
         "scale": plan.scale,
         "positives": plan.positives,
         "seed": plan.seed,
+        "scanners": plan.scanners,
+        "scan_tiles": plan.scan_tiles,
         "counts": plan.counts(),
     }
