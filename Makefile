@@ -1,16 +1,19 @@
 # `make book` and `make test` do all their own set-up; they need Python 3.11 or newer and make.
 #   make book PROFILE=smoke              a small run of everything
 #   make book DATA=/path/to/real/tiles   on a real set in the Kaggle layout
+#   make book EXTERNAL=/path/to/others   also judge the networks by another real set
 
 PROFILE ?= laptop
 DATA ?=
+EXTERNAL ?=
 CORES ?= 1
 PORT ?= 8000
 PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/ready
-STUDY := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") --cores $(CORES)
+STUDY := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") \
+	$(if $(EXTERNAL),--external "$(EXTERNAL)") --cores $(CORES)
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -20,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-book: $(READY) ## run the study (PROFILE=laptop, DATA=) and render _build/html
+book: $(READY) ## run the study (PROFILE=laptop, DATA=, EXTERNAL=) and render _build/html
 	@$(BIN)/birads study --book $(STUDY)
 
 run: $(READY) ## run the study without rendering the book

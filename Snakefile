@@ -5,6 +5,7 @@ birads_lib/study/graph.py), so a change of content, and nothing else, makes it
 run again. Inputs are marked `ancient` because order matters here and times do not.
 
     snakemake --cores 1 --config profile=laptop
+    snakemake --cores 1 --config profile=laptop data=/path external=/path
 """
 
 import shlex
@@ -13,8 +14,10 @@ from birads_lib.study.graph import CHAPTERS, NEEDS, Study, book_stamp
 
 profile = config.get("profile", "laptop")
 data = config.get("data") or None
-study = Study(profile, data)
+external = config.get("external") or None
+study = Study(profile, data, external)
 options = f"--profile {profile}" + (f" --data {shlex.quote(data)}" if data else "")
+options += f" --external {shlex.quote(external)}" if external else ""
 
 
 rule book:

@@ -118,6 +118,7 @@ def _command(commands: Any, name: str, handler: Handler, text: str) -> argparse.
 def _add_study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="laptop", help="smoke, laptop or paper (laptop)")
     parser.add_argument("--data", metavar="SRC", help="folder of a real data set, see merge")
+    parser.add_argument("--external", metavar="SRC", help="folder of tiles for external validation")
 
 
 def _phantom(options: argparse.Namespace) -> int:
@@ -189,11 +190,12 @@ def _study(options: argparse.Namespace) -> int:
     from birads_lib.study.graph import CHAPTERS, Study, environment
     from birads_lib.study.notebooks import check_parameters, declared_parameters
 
-    study = Study(options.profile, options.data)
+    study = Study(options.profile, options.data, options.external)
     for chapter in CHAPTERS:  # before anything runs, since the last may take an hour to reach
         declared = declared_parameters(study.chapter(chapter))
         check_parameters(chapter, declared, study.parameters(chapter))
-    config = [f"profile={options.profile}", *([f"data={options.data}"] if options.data else [])]
+    places = {"data": options.data, "external": options.external}
+    config = [f"profile={options.profile}", *(f"{k}={v}" for k, v in places.items() if v)]
     command = [
         sys.executable,
         "-m",
@@ -220,7 +222,7 @@ def _step(options: argparse.Namespace) -> int:
     from birads_lib.errors import one_of
     from birads_lib.study.graph import CHAPTERS, Study, book_stamp, put_stamp
 
-    study = Study(options.profile, options.data)
+    study = Study(options.profile, options.data, options.external)
     step = one_of("step", options.name, ("data", *CHAPTERS, "results", "html"))
     # Taken before the step runs: what changes meanwhile is not what ran.
     stamp = book_stamp(study) if step == "html" else study.stamp(step)

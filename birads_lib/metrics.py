@@ -92,7 +92,11 @@ def class_scores(predictions: pd.DataFrame, stage: str) -> Floats:
 
 
 def evaluate(
-    predictions: pd.DataFrame, stage: str, replicates: int = REPLICATES, seed: int = 0
+    predictions: pd.DataFrame,
+    stage: str,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    absent: bool = False,
 ) -> dict[str, Any]:
     """Every figure of merit of one stage, with intervals.
 
@@ -101,6 +105,8 @@ def evaluate(
         stage: ``"gate"``, ``"scorer"`` or ``"cascade"``.
         replicates: Bootstrap replicates.
         seed: Of the bootstrap.
+        absent: Whether a class may have no tile, as in a small set from elsewhere; the
+            figures that need it are then not defined.
 
     Returns:
         ``tiles``, ``groups``, ``classes``, ``confusion_matrix``, and ``per_class`` (by
@@ -108,13 +114,13 @@ def evaluate(
         ``None`` where a figure is not defined.
 
     Raises:
-        DataError: See ``check_predictions``; or a class has no tile.
+        DataError: See ``check_predictions``; or a class has no tile and ``absent`` is false.
     """
     check_predictions(predictions, stage)
     names = CLASS_NAMES[stage]
     actual, predicted = actual_class(predictions, stage), predicted_class(predictions, stage)
     counts = np.bincount(actual, minlength=len(names))
-    if counts.min() == 0:
+    if counts.min() == 0 and not absent:
         raise DataError(f"predictions: no tile of class {names[int(counts.argmin())]} to judge by")
     scores = class_scores(predictions, stage)
     group = pd.factorize(predictions["group"])[0]
@@ -147,12 +153,15 @@ def evaluate(
 
 
 def summarise(predictions: pd.DataFrame, replicates: int = REPLICATES) -> list[dict[str, Any]]:
-    """``evaluate`` for each stage, protocol, split and seed in a table of predictions."""
+    """``evaluate`` for each stage, protocol, split and seed in a table of predictions.
+
+    A class may be absent.
+    """
     keys = ["stage", "protocol", "split", "seed"]
     records = []
     for _, rows in predictions.groupby(keys, sort=True):
         facts = {key: _plain(rows[key].iloc[0]) for key in keys}
-        records.append({**facts, **evaluate(rows, facts["stage"], replicates)})
+        records.append({**facts, **evaluate(rows, facts["stage"], replicates, absent=True)})
     return records
 
 
@@ -309,7 +318,12 @@ def _sum_by_group(group: NDArray[np.int64], values: Floats) -> Floats:
 def _ranking(
     score: Floats, positive: NDArray[np.bool_], group: NDArray[np.int64], draws: Floats
 ) -> tuple[Floats, Floats]:
-    """AUROC and average precision, the data's own first, then each replicate's."""
+    """AUROC and average precision, the data's own first, then each replicate's.
+
+    NaN where there is no positive.
+    """
+    if not positive.any():
+        return np.full(len(draws) + 1, np.nan), np.full(len(draws) + 1, np.nan)
     order = np.argsort(-score, kind="stable")
     ranks = _Ranks(score[order], positive[order])
     # Counts of tiles are whole numbers below 2**24, so float32 sums them exactly.

@@ -425,8 +425,8 @@ def protocol_points(panels: dict[str, dict[str, Any]]) -> Figure:
             axis.plot([low, high], [y, y], color=OURS, linewidth=2)
             axis.plot(stated["value"], y, "o", color=OURS)
         axis.set(title=title, yticks=range(len(judges)), yticklabels=list(judges), xlim=(0, 1.02))
+        axis.set_ylim(len(judges) - 0.5, -0.5)
         axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].invert_yaxis()
     return figure
 
 

@@ -41,11 +41,20 @@ class Study:
         profile: Name of a profile.
         data: Folder of a real data set; ``None`` for the profile's simulated set, or for
             the Kaggle set where the profile needs it and Kaggle has mounted it.
+        external: Folder of other tiles to judge the networks by, or ``None`` for the
+            simulated ones of a chapter that asks for ``EXTERNAL``.
     """
 
-    def __init__(self, profile: str = profiles.DEFAULT, data: str | None = None):
+    def __init__(
+        self,
+        profile: str = profiles.DEFAULT,
+        data: str | None = None,
+        external: str | None = None,
+    ):
         self.profile: Profile = profiles.get_profile(profile)
-        self.data = profiles.given_data(self.profile, data)
+        self.data, self.external = profiles.given_data(self.profile, data), external
+        if external:
+            profiles.data_digest(external)  # names a missing folder before anything runs
         self.run = profiles.run_folder(self.profile, self.data)
         self.source = profiles.data_folder(self.profile, self.data)
         self._read: dict[str, NotebookNode] = {}
@@ -62,7 +71,9 @@ class Study:
         given = {**self.profile.chapters[one_of("chapter", chapter, CHAPTERS)]}
         places = {"RUN": str(self.run), "SRC": str(self.source)}
         declared = declared_parameters(self.chapter(chapter))
-        return {**{name: place for name, place in places.items() if name in declared}, **given}
+        known = {name: place for name, place in places.items() if name in declared}
+        asked = {"EXTERNAL": self.external} if self.external and "EXTERNAL" in declared else {}
+        return {**known, **given, **asked}
 
     def stamp(self, step: str) -> Path:
         """File that says a step (``data``, a chapter or ``results``) is done as it stands.
@@ -107,7 +118,7 @@ class Study:
             {
                 "code": ast.dump(ast.parse(code)),
                 "modules": [_syntax(module) for module in modules],
-                "parameters": self.parameters(chapter),
+                "parameters": self._decisive(chapter),
                 "needs": [
                     self._data_digest if step == DATA else self._effect(step)
                     for step in NEEDS[chapter]
@@ -115,6 +126,13 @@ class Study:
             }
         )
         return self._effects[chapter]
+
+    def _decisive(self, chapter: str) -> dict[str, Any]:
+        """A chapter's parameters, with the content of an external set for its place."""
+        given = self.parameters(chapter)
+        if given.get("EXTERNAL"):
+            given["EXTERNAL"] = profiles.data_digest(given["EXTERNAL"])
+        return given
 
     @functools.cached_property
     def _data_digest(self) -> str:

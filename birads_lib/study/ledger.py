@@ -15,6 +15,7 @@ from birads_lib.tiles.store import TileStore, verify_store
 
 LEDGER = "results/ledger.json"
 METRICS = "results/metrics.json"
+STORES = ("store", "external/store")
 FOLDERS = ("models", "predictions", "figures", "results", "notebooks", "tiles")
 
 
@@ -42,7 +43,7 @@ def metrics_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def verify_run(run: str | os.PathLike[str]) -> list[str]:
-    """Check a run's store, files and metrics.
+    """Check a run's stores, files and metrics.
 
     Returns:
         One line for each thing that differs; empty when all is as written.
@@ -54,7 +55,8 @@ def verify_run(run: str | os.PathLike[str]) -> list[str]:
     if not (folder / LEDGER).is_file():
         raise DataError(f"{folder}: no {LEDGER}; give a store or a finished run")
     ledger = read_json(folder / LEDGER)
-    found = verify_store(TileStore.open(folder / "store"))
+    stores = [folder / name for name in STORES if (folder / name).is_dir()]
+    found = [line for store in stores for line in verify_store(TileStore.open(store))]
     for name, digest in ledger["files"].items():
         path = folder / name
         if not path.exists():

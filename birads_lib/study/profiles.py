@@ -21,6 +21,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "attention": ("gate",),
     "cascade": ("attention",),
     "protocols": ("cascade",),
+    "external_validation": ("cascade",),
     "label_meaning": (),
     "paper_audit": ("cascade",),
     "verdict": ("cascade", "protocols", "label_meaning", "paper_audit"),

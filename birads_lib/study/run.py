@@ -111,6 +111,7 @@ class Run:
         alt: str,
         tiles: bool = True,
         mark: str | None = None,
+        simulated: bool | None = None,
     ) -> None:
         """Save a figure as PNG and SVG with its description, and show it.
 
@@ -122,23 +123,24 @@ class Run:
             tiles: Whether tiles, or numbers measured on them, are in the picture; if they
                 are simulated, picture, caption and alt text say so.
             mark: Words for that, where "simulated tiles" would not be exact.
+            simulated: Whether anything simulated is in it, where that does not go by the
+                run's own tiles.
         """
         if not caption or not alt:
             raise ValueError(f"figure {name}: caption and alt text must say something")
-        simulated = tiles and self.tiles and self.store.simulated
-        mark = (mark or SIMULATED) if simulated else ""
+        mark = self._mark(tiles, mark, simulated)
         if mark:
             figure.supxlabel(mark, x=0.995, ha="right", size="small", style="italic")
         picture = self.figures / f"{name}.png"
         _save_figure(figure, picture, None)
         _save_figure(figure, picture.with_suffix(".svg"), {"Date": None})
         plt.close(figure)
-        note = f" {mark[0].upper()}{mark[1:]}." if mark else ""
+        note = _sentence(mark)
         described = {
             "name": name,
             "caption": f"{caption}{note} {self.source()}",
             "alt": f"{alt}{note}",
-            "simulated": simulated,
+            "simulated": bool(mark),
             "sha256": sha256(picture),
             **self.provenance(),
         }
@@ -152,6 +154,8 @@ class Run:
         caption: str,
         tiles: bool = True,
         sortable: bool = False,
+        mark: str | None = None,
+        simulated: bool | None = None,
         **formats: Any,
     ) -> None:
         """Save a table as CSV with its description, and show it with its caption.
@@ -162,13 +166,13 @@ class Run:
             caption: One or two sentences. Where it came from is added.
             tiles: Whether its numbers were measured on the run's tiles.
             sortable: Whether a click on a heading sorts it on the page.
+            mark, simulated: As of ``show_figure``.
             formats: For ``Styler.format``, such as ``precision``.
         """
         path = self.figures / f"{name}.csv"
         with whole_file(path) as partial:
             table.to_csv(partial)
-        note = " Simulated tiles." if tiles and self.tiles and self.store.simulated else ""
-        full = f"{caption}{note} {self.source()}"
+        full = f"{caption}{_sentence(self._mark(tiles, mark, simulated))} {self.source()}"
         described = {"name": name, "caption": full, "sha256": sha256(path), **self.provenance()}
         write_json(path.with_suffix(".json"), described)
         style = table.style.set_caption(full).format(**formats)
@@ -178,6 +182,12 @@ class Run:
     def say(self, text: str) -> None:
         """Show a sentence whose numbers come from results, as Markdown."""
         display(Markdown(text))
+
+    def _mark(self, tiles: bool, mark: str | None, simulated: bool | None) -> str:
+        """Words that say what is simulated, or none."""
+        if simulated is None:
+            simulated = tiles and self.tiles and self.store.simulated
+        return (mark or SIMULATED) if simulated else ""
 
     def provenance(self) -> dict[str, Any]:
         """Chapter, commit, profile, seed and data digest."""
@@ -196,6 +206,10 @@ class Run:
         return (
             f"[{facts['chapter']}, profile {facts['profile']}, {data}commit {facts['commit'][:8]}]"
         )
+
+
+def _sentence(mark: str) -> str:
+    return f" {mark[0].upper()}{mark[1:]}." if mark else ""
 
 
 def _save_figure(figure: Figure, path: Path, metadata: dict[str, Any] | None) -> None:
