@@ -501,6 +501,20 @@ def test_a_class_without_tiles_is_named(stage, labels, name):
     assert f"class {name} " in refused(table, stage)
 
 
+def test_where_a_class_may_be_absent_the_others_are_judged():
+    scores = np.eye(4)[[0, 0, 1, 2]]
+    table = table_of("cascade", [0, 1, 2, 3], gate=[0.1, 0.9, 0.9, 0.9], scores=scores)
+    found = evaluate(table, "cascade", replicates=20, absent=True)
+    assert found["confusion_matrix"][3] == [0, 0, 0, 1, 0]
+    assert found["per_class"]["C3"]["sensitivity"]["value"] == 1
+    assert found["overall"]["accuracy"]["value"] == 1
+    assert found["per_class"]["C5"]["sensitivity"] is None
+    assert found["per_class"]["C5"]["auroc"] is None
+    assert found["overall"]["balanced_accuracy"] is None
+    (record,) = summarise(table, replicates=20)
+    assert record["overall"] == found["overall"]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_table_without_rows_is_refused(stage):
     assert "no rows" in refused(random_table(stage, 20, 5).iloc[:0], stage)

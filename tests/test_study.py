@@ -95,12 +95,14 @@ def test_every_figure_says_what_it_shows_and_where_it_comes_from(run):
 
 
 def test_figures_of_simulated_tiles_say_so_and_real_ones_do_not(simulated, real):
-    for name, figure in described(simulated).items():
+    for name, figure in {**described(simulated), **described(real)}.items():
         if figure.get("simulated"):
             assert "imulated" in figure["caption"], name
             assert "imulated" in figure["alt"], name
     assert sum(figure.get("simulated", False) for figure in described(simulated).values()) >= 12
-    assert not any(figure.get("simulated", False) for figure in described(real).values())
+    # Without an external set given, the one that judges the networks is simulated.
+    marked = {f["chapter"] for f in described(real).values() if f.get("simulated")}
+    assert marked == {"external_validation"}
     assert not [n for n, f in described(real).items() if "Simulated tiles" in f["caption"]]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from birads_lib.study.graph import imported_modules
+from birads_lib.errors import DataError
+from birads_lib.study.graph import Study, imported_modules
 from birads_lib.study.profiles import CHAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,8 +21,10 @@ study = Study("smoke", *sys.argv[1:])
 print(json.dumps({step: study.digest(step) for step in ("data", *CHAPTERS, "results")}))
 """
 ALL = {"data", *CHAPTERS, "results"}
-AFTER_ATTENTION = {"cascade", "protocols", "paper_audit", "verdict", "results"}
+JUDGED = {"protocols", "external_validation", "paper_audit", "verdict", "results"}
+AFTER_ATTENTION = {"cascade", *JUDGED}
 WITHOUT_TILES = {"label_meaning"}
+EXTERNAL = {"external_validation", "results"}
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +116,41 @@ def test_data_rerun_all(project, tmp_path):
     (tmp_path / "a.npy").write_bytes(b"2")
     after = digests(folder, str(tmp_path))
     assert {step for step in before if before[step] != after[step]} == ALL
+
+
+@pytest.fixture
+def with_external(project, monkeypatch):
+    """Makes the study of an external folder, in the project's folder."""
+    monkeypatch.chdir(project[0])
+    return lambda folder: Study("smoke", None, str(folder))
+
+
+def test_another_external_set_reruns_its_chapter_alone(with_external, project, tmp_path):
+    def all_digests(place):
+        study = with_external(tmp_path / place)
+        return {step: study.digest(step) for step in project[1]}
+
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.npy").write_bytes(b"1")
+    here, there = all_digests("here"), all_digests("there")
+    assert here == there, "its content decides, not its place"
+    (tmp_path / "there" / "a.npy").write_bytes(b"2")
+    for other in (project[1], all_digests("there")):
+        assert {step for step in here if here[step] != other[step]} == EXTERNAL
+
+
+def test_an_external_set_reaches_the_one_chapter_that_asks(with_external, tmp_path):
+    (tmp_path / "a.npy").write_bytes(b"1")
+    study = with_external(tmp_path)
+    asked = {c for c in CHAPTERS if study.parameters(c).get("EXTERNAL") == str(tmp_path)}
+    assert asked == {"external_validation"}
+    assert "EXTERNAL" not in Study("smoke").parameters("external_validation")
+
+
+def test_a_missing_external_set_is_named_before_anything_runs(with_external, tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        with_external(tmp_path / "nowhere")
 
 
 def test_a_name_counts_as_the_module_that_defines_it():
