@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from birads_lib.tiles import TileStore, merge_ddsm10, write_phantom
+from birads_lib.tiles import TileStore, merge_ddsm10, merge_tiles, write_phantom
 
 FOLDER = "external"
 SCAN_TILES = 3  # simulated normal tiles of one scan; the real set's 27 would leave few women
@@ -20,8 +20,8 @@ def external_store(
 
     Args:
         run: The run's folder.
-        given: Folder of real tiles, or "" for tiles simulated on a scanner that is none of
-            the training three.
+        given: Folder of a real data set, see ``merge_tiles``, or "" for tiles simulated on a
+            scanner that is none of the training three.
         scale, positives, seed: Of the simulated tiles, see ``write_phantom``.
         processes: Workers that draw them; as many as there are processors unless given.
 
@@ -31,7 +31,7 @@ def external_store(
     """
     store = run / FOLDER / "store"
     if given:
-        return merge_ddsm10(given, store)
+        return merge_tiles(given, store)
     store.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.parent, prefix=".phantom.") as folder:
         tiles = write_phantom(
