@@ -160,14 +160,12 @@ def _layer_cost(layer: keras.Layer) -> LayerCost:
 
 def _shapes(layer: keras.Layer, side: str) -> list[Shape]:
     """Shapes at a layer's ``"input"`` or ``"output"``, without the batch."""
-    try:
-        tensors = getattr(layer, side)
-    except (AttributeError, ValueError):
+    if (calls := len(layer._inbound_nodes)) != 1:  # Keras has no public way to ask
         raise UsageError(
-            f"cost: layer {layer.name} is used more than once or outside a graph; expected a "
-            "functional model in which each layer is called once"
-        ) from None
-    shapes = [tensor.shape[1:] for tensor in tree.flatten(tensors)]
+            f"cost: layer {layer.name} is called {calls} times; expected a functional model in "
+            "which each layer is called once"
+        )
+    shapes = [tensor.shape[1:] for tensor in tree.flatten(getattr(layer, side))]
     if any(None in shape for shape in shapes):
         raise UsageError(
             f"cost: layer {layer.name} has shape {shapes[0]}; build the network for a fixed size"
