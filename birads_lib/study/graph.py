@@ -21,13 +21,12 @@ from birads_lib.errors import one_of
 from birads_lib.files import fingerprint, sha256
 from birads_lib.study import profiles
 from birads_lib.study.notebooks import declared_parameters, read_chapter, run_chapter
-from birads_lib.study.profiles import CHAPTERS, DATA, NEEDS, Profile
+from birads_lib.study.profiles import CHAPTERS, DATA, NEEDS, NOTEBOOKS, Profile
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 PACKAGE = Path(__file__).parents[1]
-NOTEBOOKS = Path("notebooks")
 GENERATOR = "birads_lib.tiles.phantom"
 
 
@@ -93,6 +92,12 @@ class Study:
         source = sha256(NOTEBOOKS / f"{step}.py")
         return fingerprint([source, self._effect(step)])
 
+    def _files_named(self, chapter: str) -> dict[str, str]:
+        """SHA-256 of each file that a parameter names, such as weights or measurements."""
+        values = {**declared_parameters(self.chapter(chapter)), **self.parameters(chapter)}
+        named = {name: Path(v) for name, v in values.items() if isinstance(v, str) and v}
+        return {name: sha256(path) for name, path in named.items() if path.is_file()}
+
     def run_chapter(self, chapter: str) -> None:
         """Run one chapter into the run's folder."""
         run_chapter(
@@ -119,6 +124,7 @@ class Study:
                 "code": ast.dump(ast.parse(code)),
                 "modules": [_syntax(module) for module in modules],
                 "parameters": self._decisive(chapter),
+                "files": self._files_named(chapter),
                 "needs": [
                     self._data_digest if step == DATA else self._effect(step)
                     for step in NEEDS[chapter]

@@ -24,6 +24,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "external_validation": ("cascade",),
     "label_meaning": (),
     "paper_audit": ("cascade",),
+    "cost": ("attention",),
     "verdict": ("cascade", "protocols", "label_meaning", "paper_audit"),
 }
 """The chapters that compute, and the steps that each builds on."""
@@ -31,6 +32,7 @@ CHAPTERS = tuple(NEEDS)
 DEFAULT = "laptop"
 KAGGLE = "skooch/ddsm-mammography"
 BUILD = Path("_build")
+NOTEBOOKS = Path("notebooks")
 
 _VALUE = {"type": ["number", "string", "boolean", "array", "null"]}
 SCHEMA = {
@@ -121,6 +123,18 @@ def _profile(name: str, entry: dict[str, Any]) -> Profile:
     chapters = {c: {**shared, **entry["chapters"].get(c, {})} for c in CHAPTERS}
     phantom = None if entry["data"] == "kaggle" else entry["data"]
     return Profile(name, entry["about"], phantom, chapters)
+
+
+def chapter_settings(name: str, chapter: str, notebooks: Path = NOTEBOOKS) -> dict[str, Any]:
+    """Parameters of a chapter in a profile: its own, and what the profile sets over them.
+
+    Raises:
+        UsageError: No such profile or chapter.
+    """
+    from birads_lib.study.notebooks import declared_parameters, read_chapter
+
+    given = get_profile(name).chapters[one_of("chapter", chapter, CHAPTERS)]
+    return {**declared_parameters(read_chapter(notebooks / f"{chapter}.py")), **given}
 
 
 def run_folder(profile: Profile, data: str | None, build: Path = BUILD) -> Path:

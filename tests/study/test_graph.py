@@ -22,7 +22,7 @@ print(json.dumps({step: study.digest(step) for step in ("data", *CHAPTERS, "resu
 """
 ALL = {"data", *CHAPTERS, "results"}
 JUDGED = {"protocols", "external_validation", "paper_audit", "verdict", "results"}
-AFTER_ATTENTION = {"cascade", *JUDGED}
+AFTER_ATTENTION = {"cascade", "cost", *JUDGED}
 WITHOUT_TILES = {"label_meaning"}
 EXTERNAL = {"external_validation", "results"}
 
@@ -107,6 +107,21 @@ def test_a_comment_in_a_module_changes_nothing(project):
 
 def test_a_module_that_no_chapter_uses_changes_nothing(project):
     assert changed(project, "birads_lib/tiles/pictures.py", ".pgm", ".pnm") == set()
+
+
+def test_a_file_that_a_parameter_names_counts_by_its_content(project):
+    folder, before = project
+    measured = folder / "benchmarks" / "results.json"
+    measured.parent.mkdir()
+    try:
+        measured.write_text("1")
+        first = digests(folder)
+        measured.write_text("2")
+        second = digests(folder)
+    finally:
+        measured.unlink()
+    assert {step for step in before if before[step] != first[step]} == {"cost", "results"}
+    assert {step for step in first if first[step] != second[step]} == {"cost", "results"}
 
 
 def test_data_rerun_all(project, tmp_path):
