@@ -42,8 +42,8 @@ lock: $(READY) ## pin all dependencies of pyproject.toml anew
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade -o requirements.lock
 
-bench: $(READY) ## measure the speeds the study states
-	@$(BIN)/python benchmarks/tiles.py
+bench: $(READY) ## measure the speeds the study states (ONLY=merge, SIZE=full)
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SIZE),--size $(SIZE))
 
 serve: $(READY) ## show the book at http://localhost:8000 (PORT=)
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html

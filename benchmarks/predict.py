@@ -1,0 +1,136 @@
+"""What does it save that only what passes the gate is scored, and what does an engine add?"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import FULL, QUICK, USUAL, Alternative, Result, take_turns
+from benchmarks.sets import simulated_store
+from birads_lib.labels import CODES
+from birads_lib.study.profiles import chapter_settings
+from birads_lib.tiles.layout import HELD_OUT_COUNTS, TRAINING_COUNTS
+
+PROFILE = "laptop"
+TILES = {QUICK: 224, USUAL: 1_024, FULL: 4_096}
+REPEATS = {QUICK: 1, USUAL: 3, FULL: 3}
+CASCADE = Path("_build/run/laptop/models/cascade")
+SMALLEST = {
+    "gate": {"INPUT_SIZE": 32, "LAST_BLOCK": 1},
+    "attention": {"INPUT_HEIGHT": 32, "INPUT_WIDTH": 32, "LAST_BLOCK": 2},
+}
+
+TOTALS = [sum(counts) for counts in zip(TRAINING_COUNTS, HELD_OUT_COUNTS, strict=True)]
+POSITIVES = 1 - TOTALS[0] / sum(TOTALS)
+"""Share of the Kaggle set's tiles that is infected; the share that is let through here."""
+
+EVERY_TILE = "both Keras networks on every tile"
+ENGINES: dict[str, dict[str, Any]] = {"Keras": {}}
+"""Engines that run the networks, by name: what to pass to ``Cascade`` for each."""
+LEAST_GAIN = 5
+
+
+def measure(size: str = USUAL, cascade: Path = CASCADE) -> Result:
+    """Predict the same tiles in each way; the threshold lets ``POSITIVES`` of them through."""
+    store = simulated_store(TILES[size])
+    tiles = np.asarray(
+        store.images[np.random.default_rng(0).permutation(len(store))[: TILES[size]]]
+    )
+    parts = cascade_parts(cascade, size, tiles)
+    alternatives = [Alternative(EVERY_TILE, lambda: predict_all(parts, tiles), len(tiles))]
+    passed = {}
+    ways = (False, True) if parts["autoencoder"] else (False,)
+    for (name, options), denoise in itertools.product(ENGINES.items(), ways):
+        full = f"cascade with denoising, {name}" if denoise else f"cascade, {name}"
+        predictor = _selective(parts, tiles, denoise, options)
+        passed[full] = float((predictor.predict(tiles)["predicted"] != CODES[0]).mean())
+        predict = functools.partial(predictor.predict, tiles)
+        alternatives.append(Alternative(full, predict, len(tiles)))
+    predict_all(parts, tiles)  # traces the networks, as the line above did
+    result = Result(
+        "How many tiles are predicted a second?",
+        take_turns(alternatives, REPEATS[size]),
+        facts={
+            "networks": "of the laptop run" if cascade.is_dir() else "of its sizes, random weights",
+            "tiles": len(tiles),
+            **{f"share let through, {name}": share for name, share in passed.items()},
+        },
+    )
+    for name in ENGINES:
+        last = name == list(ENGINES)[-1]
+        result.ratio(f"cascade, {name}", EVERY_TILE, least=LEAST_GAIN if last else None)
+    return result
+
+
+def threshold_for(scores: NDArray[np.floating], share: float) -> float:
+    """The threshold that ``share`` of the scores reach, as nearly as their number allows."""
+    passed = round(share * len(scores))
+    return float(np.sort(scores)[len(scores) - passed]) if passed else float("inf")
+
+
+def predict_all(parts: dict[str, Any], tiles: NDArray[np.uint8]) -> None:
+    """Gate and scorer by ``predict``, each on every tile."""
+    from birads_lib.tiles.feed import network_input, resize_tiles
+
+    for name in ("gate", "scorer"):
+        height, width, channels = parts[name].input_shape[1:]
+        ready = network_input(resize_tiles(tiles, (height, width)), channels)
+        parts[name].predict(ready, verbose=0)
+
+
+def cascade_parts(folder: Path, size: str, tiles: NDArray[np.uint8]) -> dict[str, Any]:
+    """Networks of a run's cascade; where there is none, such networks with random weights."""
+    from birads_lib.cascade import PARTS, Cascade
+
+    if size != QUICK and folder.is_dir():
+        loaded = Cascade.load(folder)
+        return {name: getattr(loaded, name) for name in PARTS}
+    parts = _random_parts(SMALLEST if size == QUICK else {})
+    _spread_answers(parts["gate"], tiles)
+    return parts
+
+
+def _spread_answers(gate: Any, tiles: NDArray[np.uint8]) -> None:
+    """Give batch normalisations the statistics of some tiles; a fresh gate answers all alike."""
+    from birads_lib.networks.backbones import set_batch_norm_momentum
+    from birads_lib.tiles.feed import network_input, resize_tiles
+
+    backbone = next(layer for layer in gate.layers if hasattr(layer, "layers"))
+    set_batch_norm_momentum(backbone, 0.0)
+    height, width, channels = gate.input_shape[1:]
+    gate(network_input(resize_tiles(tiles[:16], (height, width)), channels), training=True)
+
+
+def _random_parts(smaller: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Gate and scorer with random weights; a random autoencoder would leave blank tiles."""
+    from birads_lib.networks import attention_scorer, mobilenet_gate
+
+    gate, scorer = (
+        {**chapter_settings(PROFILE, chapter), **smaller.get(chapter, {})}
+        for chapter in ("gate", "attention")
+    )
+    side, rows, columns = gate["INPUT_SIZE"], scorer["INPUT_HEIGHT"], scorer["INPUT_WIDTH"]
+    return {
+        "autoencoder": None,
+        "gate": mobilenet_gate((side, side, 1), gate["ALPHA"], last_block=gate["LAST_BLOCK"]),
+        "scorer": attention_scorer(
+            scorer["BACKBONE"], (rows, columns, 3), last_block=scorer["LAST_BLOCK"]
+        ),
+    }
+
+
+def _selective(
+    parts: dict[str, Any], tiles: NDArray[np.uint8], denoise: bool, options: dict[str, Any]
+) -> Any:
+    """A cascade whose threshold lets ``POSITIVES`` of the tiles through."""
+    from birads_lib import Cascade
+
+    autoencoder = parts["autoencoder"] if denoise else None
+    cascade = Cascade(parts["gate"], parts["scorer"], autoencoder, **options)
+    cascade.threshold = threshold_for(cascade.predict(tiles)["gate"].to_numpy(), POSITIVES)
+    return cascade

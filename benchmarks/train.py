@@ -1,0 +1,191 @@
+"""What makes a gate's training step fast on this processor, and what limits it?
+
+To try another setting, add a ``Variant`` to ``VARIANTS``. Each runs in a process of
+its own (threads and precision are settings of a process), and they take turns.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import FULL, QUICK, USUAL, OwnProcess, Result, Row
+from birads_lib.study.profiles import chapter_settings
+
+STEPS = {QUICK: 1, USUAL: 16, FULL: 64}  # a repeat
+REPEATS = {QUICK: 1, USUAL: 3, FULL: 5}
+PROFILE = "laptop"
+SMALLEST = {"INPUT_SIZE": 32, "BATCH_SIZE": 2, "LAST_BLOCK": 1}
+TILE = 299  # px, side of the tiles that are fed
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train the gate; ``None`` leaves a setting as the study has it.
+
+    Attributes:
+        name: Of its row.
+        plain: The usual script instead: ``keras.applications``, three channels, ready
+            arrays in memory, ``compile`` and ``fit`` as they come.
+        batch: Tiles a step.
+        jit: Whether XLA compiles the step.
+        steps_per_execution: Steps that Keras runs without returning to Python.
+        precision: A Keras dtype policy.
+        threads: TensorFlow's intra-operation threads.
+    """
+
+    name: str
+    plain: bool = False
+    batch: int | None = None
+    jit: bool | None = None
+    steps_per_execution: int | None = None
+    precision: str | None = None
+    threads: int | None = None
+
+
+PLAIN, OURS = Variant("plain script", plain=True), Variant("ours")
+VARIANTS = (
+    PLAIN,
+    OURS,
+    Variant("XLA", jit=True),
+    Variant("8 steps an execution", steps_per_execution=8),
+    Variant("batch 16", batch=16),
+    Variant("batch 64", batch=64),
+    Variant("bfloat16", precision="mixed_bfloat16"),
+    Variant("one thread", threads=1),
+)
+FEW = (PLAIN, OURS)
+LEAST_GAIN = 1.5  # over the plain script
+
+
+def measure(size: str = USUAL) -> Result:
+    """Train each variant a few steps at a time, in turns."""
+    variants = FEW if size == QUICK else VARIANTS
+    rates: dict[str, list[float]] = {variant.name: [] for variant in variants}
+    with ExitStack() as stack:
+        processes = {v: stack.enter_context(OwnProcess()) for v in variants}
+        for variant, process in processes.items():
+            process.call(segment_rate, variant, size)  # traces and compiles
+        for _ in range(REPEATS[size]):
+            for variant, process in processes.items():
+                rates[variant.name].append(process.call(segment_rate, variant, size))
+    with OwnProcess() as process:
+        roof = process.call(roofline, size)
+    rows = [Row.of(name, values, "tiles/s") for name, values in rates.items()]
+    result = Result("How fast does the gate train?", rows, facts=roof)
+    for variant in variants[1:]:
+        least = LEAST_GAIN if variant == OURS else None
+        result.ratio(variant.name, PLAIN.name, least=least)
+    share = roof["seconds a tile, by the roofs"] * result.row(OURS.name).median
+    result.facts["share of the nearer roof that ours reaches"] = share
+    return result
+
+
+def settings(size: str) -> dict[str, Any]:
+    """The gate's settings in the laptop profile; the smallest input for a quick look."""
+    given = chapter_settings(PROFILE, "gate")
+    return {**given, **SMALLEST} if size == QUICK else given
+
+
+def segment_rate(variant: Variant, size: str) -> float:
+    """Tiles a second over one repeat, in the process that calls."""
+    model, batches, tiles = _prepared(variant, size)
+    started = time.perf_counter()
+    model.fit(*batches, shuffle=False, verbose=0)
+    return tiles / (time.perf_counter() - started)
+
+
+@functools.cache
+def _prepared(variant: Variant, size: str) -> tuple[Any, tuple[Any, ...], int]:
+    """Model and batches of a variant, made once a process."""
+    import keras
+    import tensorflow as tf
+
+    if variant.threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(variant.threads)
+    if variant.precision is not None:
+        keras.config.set_dtype_policy(variant.precision)
+    given = settings(size)
+    batch = variant.batch or given["BATCH_SIZE"]
+    tiles = batch * max(STEPS[size] * given["BATCH_SIZE"] // batch, 1)
+    rng = np.random.default_rng(0)
+    infected = rng.integers(0, 2, tiles)
+    if variant.plain:
+        return _plain_model(given), (_plain_batches(rng, infected, given, batch),), tiles
+    from birads_lib.tiles.feed import TileBatches
+
+    images = rng.integers(0, 256, (tiles, TILE, TILE), np.uint8)
+    shape = (given["INPUT_SIZE"], given["INPUT_SIZE"], 1)
+    fed = TileBatches(images, infected, shape, batch, 0, True, given["BALANCE"])
+    return _our_model(variant, given, len(fed)), (fed.dataset(),), tiles
+
+
+def _plain_model(given: dict[str, Any]) -> Any:
+    """The usual script: a backbone, as deep as ours, a mean, a sigmoid."""
+    import keras
+
+    from birads_lib.networks.backbones import cut_after
+
+    side = given["INPUT_SIZE"]
+    backbone = keras.applications.MobileNetV2(
+        (side, side, 3), alpha=given["ALPHA"], include_top=False, weights=None
+    )
+    backbone = cut_after(backbone, given["LAST_BLOCK"], "block_{}_")
+    mean = keras.layers.GlobalAveragePooling2D()(backbone.output)
+    infected = keras.layers.Dense(1, activation="sigmoid")(mean)
+    model = keras.Model(backbone.input, infected)
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def _plain_batches(rng: Any, infected: Any, given: dict[str, Any], batch: int) -> Any:
+    """Ready float32 arrays of three channels, cut into batches."""
+    import tensorflow as tf
+
+    images = rng.random((len(infected), given["INPUT_SIZE"], given["INPUT_SIZE"], 3), np.float32)
+    return tf.data.Dataset.from_tensor_slices((images, infected)).batch(batch).prefetch(2)
+
+
+def _gate(given: dict[str, Any]) -> Any:
+    from birads_lib.networks import mobilenet_gate
+
+    shape = (given["INPUT_SIZE"], given["INPUT_SIZE"], 1)
+    return mobilenet_gate(
+        shape, given["ALPHA"], units=given["UNITS"], last_block=given["LAST_BLOCK"]
+    )
+
+
+def _our_model(variant: Variant, given: dict[str, Any], steps: int) -> Any:
+    """The study's gate as it compiles it, but for what the variant sets."""
+    from birads_lib.training import LOSSES, ClassFigure, Recipe, compile_for
+
+    model = _gate(given)
+    compile_for(model, Recipe("gate", given["EPOCHS"], given["LEARNING_RATE"]), steps)
+    changed = {"jit_compile": variant.jit, "steps_per_execution": variant.steps_per_execution}
+    changed = {name: value for name, value in changed.items() if value is not None}
+    if changed:
+        figures = [ClassFigure(name, 2) for name in ClassFigure.FIGURES]
+        model.compile(model.optimizer, LOSSES["gate"], metrics=figures, **changed)
+    return model
+
+
+def roofline(size: str) -> dict[str, float]:
+    """Operations and bytes of a training step, and what this processor gives at best."""
+    from birads_lib.networks.cost import cost_of, measured_peaks
+
+    given = settings(size)
+    step = cost_of(_gate(given), given["BATCH_SIZE"])
+    peaks = measured_peaks(*((256, 8, 2) if size == QUICK else ()))
+    operations, moved = step.operations(training=True), step.bytes_moved(training=True)
+    return {
+        "operations a step": operations,
+        "bytes a step": moved,
+        "float32 matrix product, GFLOP/s": peaks.operations / 1e9,
+        "memory copy, GB/s": peaks.bandwidth / 1e9,
+        "seconds a tile, by the roofs": peaks.seconds(operations, moved) / step.batch,
+    }

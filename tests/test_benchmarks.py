@@ -1,0 +1,194 @@
+"""The benchmarks: how they count and compare, and that each question can be asked."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import harness, merge, predict, sets, train
+from benchmarks.harness import QUICK, USUAL, Alternative, Result, Row, Target
+from birads_lib.errors import UsageError
+from birads_lib.files import read_json
+from birads_lib.tiles import merge_ddsm10
+from birads_lib.tiles.layout import HELD_OUT_COUNTS, TRAINING_COUNTS
+
+MEGABYTE = 1 << 20
+
+
+def test_alternatives_take_turns_and_prepare_before_each():
+    calls = []
+    listed = [
+        Alternative("a", lambda: calls.append("a"), 10, prepare=lambda: calls.append("ready")),
+        Alternative("b", lambda: calls.append("b"), 10),
+    ]
+    rows = harness.take_turns(listed, repeats=2)
+    assert calls == ["ready", "a", "b", "ready", "a", "b"]
+    assert [(row.name, row.repeats, row.unit) for row in rows] == [
+        ("a", 2, "tiles/s"),
+        ("b", 2, "tiles/s"),
+    ]
+
+
+def test_a_rate_is_things_a_second_and_preparing_is_free(monkeypatch):
+    clock = iter([100.0, 100.5])
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: next(clock))
+    (row,) = harness.take_turns([Alternative("a", lambda: None, 20)], repeats=1)
+    assert row.median == 40.0
+
+
+def test_a_row_holds_median_and_spread():
+    assert Row.of("a", [5.0, 1.0, 2.0], "s") == Row("a", 2.0, "s", 3, (1.0, 5.0))
+    with pytest.raises(UsageError, match="a has no measurement"):
+        Row.of("a", [], "s")
+
+
+def test_a_ratio_is_of_medians_and_its_target_is_judged():
+    result = Result("?", [Row.of("fast", [30.0, 40.0, 35.0], "/s"), Row.of("slow", [10.0], "/s")])
+    result.ratio("fast", "slow", least=3.5)
+    result.ratio("slow", "fast", least=1)
+    assert [ratio.value for ratio in result.ratios] == [3.5, 10 / 35]
+    assert [target.met for target in result.targets] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most", "met"),
+    [
+        (1.0, 0.9, 1.1, True),
+        (1.2, 0.9, 1.1, False),
+        (0.8, 0.9, None, False),
+        (9.0, None, 9.0, True),
+    ],
+)
+def test_a_target_is_met_within_its_bounds(value, least, most, met):
+    assert Target("t", value, least, most).met is met
+
+
+def test_a_result_is_plain_json_with_what_was_asked_for():
+    result = Result("How fast?", [Row.of("a", [1.0], "s")], facts={"tiles": 3})
+    result.targets.append(Target("a", 1.0, most=2.0))
+    plain = json.loads(json.dumps(result.as_json()))
+    assert plain["question"] == "How fast?"
+    assert plain["rows"] == [
+        {"name": "a", "median": 1.0, "unit": "s", "repeats": 1, "spread": [1.0, 1.0]}
+    ]
+    assert plain["targets"] == [
+        {"name": "a", "value": 1.0, "least": None, "most": 2.0, "met": True}
+    ]
+    assert "reached: a" in harness.in_words(result)
+
+
+@pytest.mark.skipif(not harness.STATUS.exists(), reason="memory is read from /proc")
+def test_peak_memory_is_that_of_the_child_and_not_of_this_process():
+    ours = np.ones(600 * MEGABYTE, np.uint8)
+    small, large = (harness.peak_memory(os.urandom, n * MEGABYTE) for n in (1, 200))
+    assert 150 < (large.resident - small.resident) / MEGABYTE < 250
+    assert small.resident < len(ours)
+    assert small.private <= small.resident
+
+
+def test_a_process_of_its_own_keeps_what_it_was_told():
+    with harness.OwnProcess() as process:
+        first, second = process.call(os.getpid), process.call(os.getpid)
+    assert first == second != os.getpid()
+
+
+def test_a_machine_is_described_without_paths():
+    machine = harness.describe_machine()
+    assert machine["cores"] == os.cpu_count()
+    assert {"processor", "memory_gb", "python", "date", "commit"} <= machine.keys()
+    assert {"tensorflow", "keras", "numpy"} <= machine["packages"].keys()
+    assert os.getcwd() not in json.dumps(machine)
+
+
+def test_the_exponent_of_a_power_law_is_found():
+    sizes = [10, 100, 1000]
+    assert merge.growth_exponent(sizes, [3 * n**1.2 for n in sizes]) == pytest.approx(1.2)
+
+
+def test_first_records_are_a_smaller_set_in_the_same_layout(kaggle_folder, tmp_path):
+    copied = sets.first_records(kaggle_folder, tmp_path / "part", 50)
+    store = merge_ddsm10(tmp_path / "part", tmp_path / "store")
+    whole = merge_ddsm10(kaggle_folder, tmp_path / "whole")
+    assert len(store) == copied == 50
+    digests = whole.table.set_index("tile")["digest"]
+    assert (store.table.set_index("tile")["digest"] == digests[store.table["tile"]]).all()
+
+
+def test_the_notebook_loop_reads_what_is_there(small_set, tmp_path):
+    images, labels = merge.notebook_loop(sets.training_files(small_set.write(tmp_path / "set")), 99)
+    assert labels == [0, 0, 1, 0, 2, 0, 3, 0, 4, 0]
+    assert [image.shape for image in images] == [(merge.SIDE, merge.SIDE)] * 10
+    assert [int(image[-1, -1]) for image in images] == list(range(10, 20))
+
+
+def test_merging_is_measured_against_all_that_was_asked(kaggle_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(merge, "simulated_set", lambda tiles: kaggle_folder)
+    monkeypatch.setattr(merge, "BENCH", tmp_path / "bench")
+    result = merge.measure(QUICK)
+    names = [row.name for row in result.rows]
+    assert names[:6] == [
+        merge.LOOP, merge.BATCHED, merge.PLAIN, merge.OURS, merge.WITH_STORE, merge.AGAIN,
+    ]  # fmt: skip
+    wanted = {(r.over, r.under) for r in result.ratios}
+    assert {(merge.OURS, other) for other in (merge.LOOP, merge.BATCHED, merge.PLAIN)} <= wanted
+    assert all(row.median > 0 for row in result.rows)
+    assert len(result.targets) == 5
+    assert list((tmp_path / "bench").iterdir()) == []
+
+
+@pytest.mark.parametrize("share", [0.13, 0.5, 0.999])
+def test_the_threshold_lets_the_share_through(share):
+    scores = np.random.default_rng(0).random(1000)
+    assert (scores >= predict.threshold_for(scores, share)).sum() == round(share * 1000)
+
+
+def test_nothing_passes_where_nothing_should():
+    assert math.isinf(predict.threshold_for(np.array([0.1, 0.9]), 0.1))
+
+
+def test_prediction_is_measured_at_the_sets_own_share_of_positives(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "simulated_store", lambda tiles: store)
+    result = predict.measure(QUICK, tmp_path / "no cascade")
+    real = np.add(TRAINING_COUNTS, HELD_OUT_COUNTS)
+    tiles = result.facts["tiles"]
+    assert result.facts["share let through, cascade, Keras"] * tiles == pytest.approx(
+        tiles * real[1:].sum() / real.sum(), abs=1
+    )
+    assert [row.name for row in result.rows] == [predict.EVERY_TILE, "cascade, Keras"]
+
+
+@pytest.mark.parametrize("variant", train.FEW, ids=lambda v: v.name)
+def test_a_variant_trains(variant):
+    assert train.segment_rate(variant, QUICK) > 0
+
+
+def test_variants_have_names_of_their_own():
+    assert len({variant.name for variant in train.VARIANTS}) == len(train.VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("questions", "size", "kept"),
+    [
+        (command.QUESTIONS, USUAL, True),
+        (command.QUESTIONS, QUICK, False),
+        (("merge",), USUAL, False),
+    ],
+)
+def test_only_a_whole_run_of_a_real_size_is_kept(questions, size, kept):
+    assert (command.kept_at(questions, size, None) is not None) is kept
+
+
+def test_answers_are_written_where_they_were_asked_for(tmp_path, monkeypatch, capsys):
+    answer = Result("How fast?", [Row.of("a", [2.0], "tiles/s")])
+    monkeypatch.setattr(merge, "measure", lambda size: answer)
+    out = tmp_path / "answers.json"
+    assert command.main(["--only", "merge", "--size", QUICK, "--out", str(out)]) == 0
+    written = read_json(out)
+    assert written["results"]["merge"]["rows"][0]["median"] == 2.0
+    assert (written["size"], written["machine"]["cores"]) == (QUICK, os.cpu_count())
+    assert "How fast?" in capsys.readouterr().out
