@@ -1,0 +1,299 @@
+"""What the study costs: measurements as tables, networks by size, hours by arithmetic.
+
+Two things are kept apart: what was measured (``benchmarks/results.json``, seconds an
+epoch of a run) and what follows from it by counting operations. A projection names
+its assumption: that a larger network of the same kind keeps the operations a second
+that the smaller one reached.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from birads_lib.errors import DataError
+from birads_lib.files import read_json
+from birads_lib.networks import attention_scorer, denoising_autoencoder, mobilenet_gate
+from birads_lib.networks.cost import Cost, Peaks, cost_of
+from birads_lib.study.profiles import chapter_settings
+from birads_lib.tiles.layout import TRAINING_COUNTS
+
+STAGES: Mapping[str, str] = {
+    "autoencoder": "autoencoder",
+    "gate": "gate",
+    "scorer": "attention",
+}
+"""The networks, in the order of the cascade, and the chapter that trains each."""
+TRAINED: Mapping[str, str] = {
+    "autoencoder": "autoencoder_patches",
+    "gate": "gate",
+    "scorer": "scorer",
+}
+"""The model that each training left; the autoencoder learns from patches."""
+HOUR = 3600.0  # s
+
+
+def read_measurements(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What ``make bench`` wrote; ``None`` where it has not run.
+
+    Raises:
+        DataError: Something else stands there.
+    """
+    if not Path(path).is_file():
+        return None
+    measured = read_json(path)
+    if not isinstance(measured, dict) or not {"machine", "size", "results"} <= measured.keys():
+        raise DataError(f"{path}: not what make bench writes; remove it and run make bench")
+    return measured
+
+
+def machine_table(machine: Mapping[str, Any]) -> pd.DataFrame:
+    """The machine of the measurements, one row a property."""
+    facts = {key: value for key, value in machine.items() if key != "packages"}
+    facts = {**facts, "flags": ", ".join(machine["flags"]), **machine["packages"]}
+    return pd.DataFrame({"": {key.replace("_", " "): str(value) for key, value in facts.items()}})
+
+
+def measurement_table(measured: Mapping[str, Any]) -> pd.DataFrame:
+    """Every figure that was measured: median, spread and repeats, by question."""
+    rows = {
+        (result["question"], row["name"]): {
+            "median": f"{row['median']:,.4g} {row['unit']}",
+            "least": f"{row['spread'][0]:,.4g}",
+            "most": f"{row['spread'][1]:,.4g}",
+            "repeats": row["repeats"],
+        }
+        for result in measured["results"].values()
+        for row in result["rows"]
+    }
+    return _by_question(rows, "measured")
+
+
+def ratio_table(measured: Mapping[str, Any]) -> pd.DataFrame:
+    """Every ratio between two medians of one question."""
+    rows = {
+        (result["question"], f"{ratio['over']} / {ratio['under']}"): {
+            "ratio": f"{ratio['value']:.2f}"
+        }
+        for result in measured["results"].values()
+        for ratio in result["ratios"]
+    }
+    return _by_question(rows, "of medians")
+
+
+def target_table(measured: Mapping[str, Any]) -> pd.DataFrame:
+    """What the study set out to reach, and whether it did."""
+    rows = {
+        (result["question"], target["name"]): {
+            "measured": f"{target['value']:,.4g}",
+            "wanted": _bounds(target["least"], target["most"]),
+            "reached": "yes" if target["met"] else "no",
+        }
+        for result in measured["results"].values()
+        for target in result["targets"]
+    }
+    return _by_question(rows, "target")
+
+
+def _by_question(rows: Mapping[tuple[str, str], Mapping[str, Any]], second: str) -> pd.DataFrame:
+    index = pd.MultiIndex.from_tuples(rows, names=["question", second])
+    return pd.DataFrame(list(rows.values()), index=index)
+
+
+def _bounds(least: float | None, most: float | None) -> str:
+    parts = [f"{word} {bound:,g}" for word, bound in (("at least", least), ("at most", most))
+             if bound is not None]  # fmt: skip
+    return ", ".join(parts)
+
+
+def profile_networks(profile: str) -> dict[str, keras.Model]:
+    """The three networks at a profile's sizes, random weights, as the cascade applies them."""
+    denoiser, gate, scorer = (chapter_settings(profile, chapter) for chapter in STAGES.values())
+    tile, side = denoiser["TILE_SIZE"], gate["INPUT_SIZE"]
+    return {
+        "autoencoder": denoising_autoencoder(
+            (tile, tile, 1), denoiser["FILTERS"], denoiser["LATENT"]
+        ),
+        "gate": mobilenet_gate(
+            (side, side, 1), gate["ALPHA"], units=gate["UNITS"], last_block=gate["LAST_BLOCK"]
+        ),
+        "scorer": attention_scorer(
+            scorer["BACKBONE"],
+            (scorer["INPUT_HEIGHT"], scorer["INPUT_WIDTH"], 3),
+            attention=scorer["ATTENTION"],
+            pool=scorer["POOL"],
+            last_block=scorer["LAST_BLOCK"],
+        ),
+    }
+
+
+def size_row(model: keras.Model) -> dict[str, Any]:
+    """A network in figures: input, weights, multiply-adds and bytes for one tile."""
+    cost = cost_of(model)
+    return {
+        "input": " x ".join(map(str, model.input_shape[1:])),
+        "weights": cost.weights,
+        "million multiply-adds": cost.multiply_adds / 1e6,
+        "MB of features moved": cost.activation_bytes / 1e6,
+        "operations a byte": cost.operations() / cost.bytes_moved(),
+    }
+
+
+@dataclass(frozen=True)
+class Training:
+    """One network's training, as work to be done.
+
+    Attributes:
+        step: Cost of one step.
+        learning: Tiles an epoch that it learns from.
+        steering: Tiles an epoch that it is checked on, forward only.
+        epochs: Most epochs.
+    """
+
+    step: Cost
+    learning: int
+    steering: int
+    epochs: int
+
+    @property
+    def epoch_operations(self) -> float:
+        """Floating-point operations of an epoch."""
+        return self._of_tiles(self.step.operations)
+
+    @property
+    def epoch_bytes(self) -> float:
+        """Bytes that an epoch moves."""
+        return self._of_tiles(self.step.bytes_moved)
+
+    @property
+    def intensity(self) -> float:
+        """Operations a byte."""
+        return self.epoch_operations / self.epoch_bytes
+
+    def hours(self, operations_a_second: float) -> float:
+        """Hours of all epochs at so many operations a second."""
+        return self.epochs * self.epoch_operations / operations_a_second / HOUR
+
+    def least_hours(self, peaks: Peaks) -> float:
+        """Hours of all epochs on a processor that reaches its roofs throughout."""
+        return self.epochs * peaks.seconds(self.epoch_operations, self.epoch_bytes) / HOUR
+
+    def _of_tiles(self, of_step: Any) -> float:
+        total = self.learning * of_step(training=True) + self.steering * of_step(training=False)
+        return total / self.step.batch
+
+
+def trainings_of_run(
+    models: Path, profile: str, table: pd.DataFrame, split: pd.Series
+) -> dict[str, Training]:
+    """The trainings that a run did.
+
+    Args:
+        models: The run's folder of models.
+        profile: Its profile.
+        table: Table of its store, with ``label``.
+        split: Part of each tile, as the chapters divided them.
+
+    Raises:
+        DataError: A model is missing.
+    """
+    found = {}
+    for stage, chapter in STAGES.items():
+        path = models / f"{TRAINED[stage]}.keras"
+        if not path.is_file():
+            raise DataError(f"{path}: no such model; run the study first")
+        given = chapter_settings(profile, chapter)
+        taken = table["label"] > 0 if stage == "scorer" else table["label"] >= 0
+        most = given.get("TRAIN_TILES") or len(table)
+        learning, steering = (
+            min(most, int((taken & (split == part)).sum())) for part in ("train", "validation")
+        )
+        model = keras.saving.load_model(path, compile=False)
+        step = cost_of(model, given["BATCH_SIZE"])
+        found[stage] = Training(step, learning, steering, given["EPOCHS"])
+    return found
+
+
+def trainings_of_paper(networks: Mapping[str, keras.Model], profile: str) -> dict[str, Training]:
+    """The trainings of a profile on the Kaggle set's training files.
+
+    Args:
+        networks: From ``profile_networks``.
+        profile: Their profile.
+    """
+    found = {}
+    for stage, chapter in STAGES.items():
+        given = chapter_settings(profile, chapter)
+        model = networks[stage]
+        if stage == "autoencoder":
+            patch = given["PATCH_SIZE"]
+            model = denoising_autoencoder((patch, patch, 1), given["FILTERS"], given["LATENT"])
+        tiles = sum(TRAINING_COUNTS[1:] if stage == "scorer" else TRAINING_COUNTS)
+        most = given.get("TRAIN_TILES") or tiles
+        steering = min(most, round(tiles * given["VALIDATION"]))
+        learning = min(most, round(tiles * (1 - given["VALIDATION"]) * (1 - given["ASIDE"])))
+        step = cost_of(model, given["BATCH_SIZE"])
+        found[stage] = Training(step, learning, steering, given["EPOCHS"])
+    return found
+
+
+def epoch_seconds(models: Path) -> dict[str, float]:
+    """Median seconds an epoch of each training of a run; the first, which compiles, apart."""
+    seconds = {}
+    for stage, name in TRAINED.items():
+        each = [row["seconds"] for row in read_json(models / f"{name}.json")["history"]]
+        seconds[stage] = float(np.median(each[1:] or each))
+    return seconds
+
+
+def pace_table(trainings: Mapping[str, Training], seconds: Mapping[str, float]) -> pd.DataFrame:
+    """What a run's trainings reached, one row a network.
+
+    Columns: ``tiles an epoch``, ``seconds an epoch`` (median), ``tiles/s``, ``operations``
+    an epoch, ``operations a byte``, ``operations/s``.
+    """
+    rows = {
+        stage: {
+            "tiles an epoch": work.learning + work.steering,
+            "seconds an epoch": seconds[stage],
+            "tiles/s": (work.learning + work.steering) / seconds[stage],
+            "operations": work.epoch_operations,
+            "operations a byte": work.intensity,
+            "operations/s": work.epoch_operations / seconds[stage],
+        }
+        for stage, work in trainings.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def projection_table(
+    trainings: Mapping[str, Training], pace: pd.Series, gpu: Peaks
+) -> pd.DataFrame:
+    """Hours that trainings would take, one row a network and their sum.
+
+    Args:
+        trainings: What is to be done.
+        pace: Operations a second that this processor reached for each network.
+        gpu: The roofs that are assumed of a GPU.
+    """
+    rows = {
+        stage: {
+            "tiles an epoch": work.learning + work.steering,
+            "most epochs": work.epochs,
+            "operations, 1e15": work.epochs * work.epoch_operations / 1e15,
+            "hours, this processor": work.hours(pace[stage]),
+            "hours, one GPU at its roofs": work.least_hours(gpu),
+        }
+        for stage, work in trainings.items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    hours = [name for name in table if str(name).startswith(("operations", "hours"))]
+    table.loc["all", hours] = table[hours].sum()
+    return table

@@ -1,0 +1,224 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What it costs
+#
+# **You will learn** how many operations and bytes each network needs, which of the two limits it
+# on this processor, how fast the study's parts are beside the usual way, and what the paper's
+# sizes would take.
+#
+# **You need** [](attention.ipynb). **Time**: under half a minute; nothing is trained.
+#
+# The paper names a laptop and no running times. Costs decide what can be repeated: a network that
+# trains for a week is trained once.
+
+# %% tags=["parameters"]
+RUN = "_build/run/paper"  # where this run writes
+SEED = 0
+VALIDATION = 0.1  # share of the training tiles, by group, that steered
+ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
+BENCH = "benchmarks/results.json"  # what `make bench` measured
+PRINTED = "paper"  # the profile whose cost is projected
+GPU = "NVIDIA A100, 40 GB"  # assumed, not measured; figures of its data sheet:
+GPU_TERAFLOPS = 19.5  # float32 operations a second, without tensor cores
+GPU_GIGABYTES = 1555  # of memory moved a second
+
+# %% tags=["hide-input"]
+import pandas as pd
+
+from birads_lib.networks.cost import Peaks, cost_of, measured_peaks
+from birads_lib.study import costs, figures, figures_cost
+from birads_lib.study.run import Run
+
+figures.use_style()
+run = Run(RUN, "cost", SEED)
+profile = run.path.name.split("-")[0]
+
+# %% [markdown]
+# ## Operations and bytes
+#
+# A network's work is counted from its layers: a convolution multiplies its kernel at each place of
+# its output. One product and one sum are one *multiply-add*; where MobileNetV2
+# {cite:p}`sandler2018` and EfficientNet {cite:p}`tan2019` are described in "multiply-adds" or
+# "FLOPs", these are meant, and the same count gives the printed figures of both. Bytes are those
+# of the features that each layer reads and writes, in float32, as if no two layers were merged.
+
+# %%
+printed = costs.profile_networks(PRINTED)
+here = costs.profile_networks(profile)
+sizes = pd.DataFrame(
+    {f"{name}, {profile}": costs.size_row(model) for name, model in here.items()}
+    | {f"{name}, {PRINTED}": costs.size_row(model) for name, model in printed.items()}
+).T
+run.show_table(
+    sizes,
+    "network_costs",
+    "The three networks for one tile, forward: at the sizes of this run's profile and at those of "
+    "the profile that follows the paper.",
+    tiles=False,
+    formatter={
+        "weights": "{:,}",
+        "million multiply-adds": "{:,.0f}",
+        "MB of features moved": "{:,.1f}",
+        "operations a byte": "{:,.1f}",
+    },
+)
+
+# %% tags=["hide-input"]
+run.show_table(
+    cost_of(printed["scorer"]).by_kind().head(6),
+    "scorer_by_kind",
+    "Where the work of the printed scorer lies, forward, one tile: the six kinds of layer with "
+    "most multiply-adds.",
+    tiles=False,
+    thousands=",",
+)
+
+# %% [markdown]
+# ## What limits it: the roofline
+#
+# A processor has two roofs {cite:p}`williams2009`: how many operations it does a second, and how
+# many bytes it moves. Which one a network meets depends on its operations a byte. The roofs are
+# measured here, by a large matrix product and a large copy; the points are this run's trainings,
+# from their seconds an epoch.
+
+# %%
+peaks = measured_peaks()
+trainings = costs.trainings_of_run(
+    run.models, profile, run.store.table, run.split(VALIDATION, ASIDE)
+)
+pace = costs.pace_table(trainings, costs.epoch_seconds(run.models))
+
+# %% tags=["hide-input"]
+run.show_figure(
+    figures_cost.roofline(peaks, pace),
+    "roofline",
+    "Operations a second that this run's trainings reached, under the two roofs of this processor.",
+    "Logarithmic axes: a line that rises and then is level, and a point for each of three "
+    "networks.",
+)
+
+# %%
+run.show_table(
+    pace.assign(
+        **{
+            "GFLOP/s": pace["operations/s"] / 1e9,
+            "share of the nearer roof": pace["operations/s"]
+            / pace["operations a byte"].map(peaks.attainable),
+        }
+    ).drop(columns=["operations", "operations/s"]),
+    "training_pace",
+    "This run's trainings. A training step counts as three forward passes; steering tiles as one. "
+    "A share above one means that bytes counted as moved stayed in the processor's caches.",
+    precision=2,
+    thousands=",",
+)
+
+# %% tags=["hide-input"]
+run.say(
+    f"On this machine a float32 matrix product reaches **{peaks.operations / 1e9:,.0f} GFLOP/s** "
+    f"and a copy **{peaks.bandwidth / 1e9:,.0f} GB/s**; below "
+    f"{peaks.operations / peaks.bandwidth:,.0f} operations a byte memory is the limit."
+)
+
+# %% [markdown]
+# ## What the paper's sizes would take
+#
+# Tiles times epochs times operations give the work; the operations a second give the hours. For
+# this processor they are those that each network reached above, at its smaller size: the
+# assumption is that a larger one keeps them. For a GPU nothing was measured. Its hours follow from
+# two figures of a data sheet, as if it reached them throughout, so they are a lower bound but for
+# caches; real trainings take a multiple. Epochs are the most that the profile allows.
+
+# %%
+gpu = Peaks(GPU_TERAFLOPS * 1e12, GPU_GIGABYTES * 1e9)
+projected = costs.projection_table(
+    costs.trainings_of_paper(printed, PRINTED), pace["operations/s"], gpu
+)
+run.show_table(
+    projected,
+    "projected_cost",
+    f"Projected, not measured: the trainings of profile {PRINTED} on the Kaggle set's training "
+    f"files. GPU: {GPU}, {GPU_TERAFLOPS} TFLOP/s and {GPU_GIGABYTES:,} GB/s by its data sheet.",
+    tiles=False,
+    formatter=lambda value: (
+        "" if pd.isna(value) else f"{value:,.3g}" if value < 1e3 else f"{value:,.0f}"
+    ),
+)
+
+# %% tags=["hide-input"]
+total = projected.loc["all"]
+run.say(
+    f"Together **{total['hours, this processor']:,.0f} hours** on this processor, and at least "
+    f"**{total['hours, one GPU at its roofs']:.1f} hours** on the GPU assumed."
+)
+
+# %% [markdown]
+# ## Beside the usual way
+#
+# `make bench` times the study's parts against what is usually done, in turns and in one run, and
+# keeps every figure with the machine it was measured on. That machine need not be this one.
+
+# %%
+measured = costs.read_measurements(BENCH)
+if measured is None:
+    run.say(f"There is no `{BENCH}`: nothing has been measured yet. `make bench` writes it.")
+
+# %% tags=["hide-input"]
+if measured is not None:
+    run.show_table(
+        costs.target_table(measured),
+        "bench_targets",
+        "What the study set out to reach, and whether it did.",
+        tiles=False,
+    )
+    run.show_table(
+        costs.ratio_table(measured),
+        "bench_ratios",
+        "Ratios of medians, each within one run.",
+        tiles=False,
+    )
+    run.show_table(
+        costs.measurement_table(measured),
+        "bench_rows",
+        f"Every figure measured, at size {measured['size']}: median, least and most.",
+        tiles=False,
+    )
+    run.show_table(
+        costs.machine_table(measured["machine"]),
+        "bench_machine",
+        "The machine of these measurements.",
+        tiles=False,
+    )
+
+# %%
+run.save_results(
+    {
+        "networks": sizes.to_dict("index"),
+        "pace": pace.to_dict("index"),
+        "peaks": {"operations": peaks.operations, "bandwidth": peaks.bandwidth},
+        "projected_hours": {
+            "this processor": float(total["hours, this processor"]),
+            "assumed GPU": float(total["hours, one GPU at its roofs"]),
+        },
+    }
+)
+
+# %% [markdown]
+# ## Summary
+#
+# * Work is counted from the networks; only speed is measured.
+# * A projection holds as far as its assumption; both stand in the caption.
+# * Ratios come from one run in which the alternatives took turns.
+#
+# ## Exercises
+#
+# 1. Halve the gate's input size. By what factor do its multiply-adds fall, and its weights?
+# 2. Put the data sheet's figures of another GPU into the parameters. Which of the three networks
+#    gains least, and why?
