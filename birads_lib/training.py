@@ -19,13 +19,15 @@ from tqdm import tqdm
 from birads_lib.errors import UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
 from birads_lib.networks import weights_digest
+from birads_lib.networks.ordinal import OrdinalCrossentropy, category_distance, predicted_category
 from birads_lib.tiles.feed import TileBatches
 
-TASKS = ("denoise", "gate", "score")
-LOSSES = {
+TASKS = ("denoise", "gate", "score", "grade")
+LOSSES: dict[str, str | keras.losses.Loss] = {
     "denoise": "mean_absolute_error",
     "gate": "binary_crossentropy",
     "score": "sparse_categorical_crossentropy",
+    "grade": OrdinalCrossentropy(),
 }
 FINAL_RATE = 0.02  # share of the learning rate left at the end of the cosine
 CODE = Path(__file__).parent
@@ -36,6 +38,7 @@ CODE_THAT_TRAINS = (
     "networks/autoencoder.py",
     "networks/backbones.py",
     "networks/gate.py",
+    "networks/ordinal.py",
     "networks/scorer.py",
 )
 """A model trained by other versions of these files is not taken for this one."""
@@ -46,7 +49,8 @@ class Recipe:
     """How a network is trained; the paper states none of these.
 
     Attributes:
-        task: ``"denoise"``, ``"gate"`` or ``"score"``; decides loss and metrics.
+        task: ``"denoise"``, ``"gate"``, ``"score"`` or, for ordered categories, ``"grade"``;
+            decides loss and metrics.
         epochs: Most epochs to run.
         learning_rate: Adam's, at the start; it falls along a cosine.
         patience: Epochs without a better validation loss before training stops.
@@ -76,7 +80,8 @@ class Trained:
         model: With the weights of its best epoch.
         history: One row an epoch: ``epoch``, ``seconds``, ``loss``, ``val_loss`` and, but
             for denoising, ``precision``, ``sensitivity``, ``specificity`` and their
-            ``val_`` counterparts, 0..1 (means over the classes for C2 to C5).
+            ``val_`` counterparts, 0..1 (means over the classes for C2 to C5 and for
+            ordered categories; of these also ``distance``, mean categories off).
         digest: SHA-256 of the weights.
         reused: Whether an earlier, identical training was found and taken.
     """
@@ -226,11 +231,17 @@ def compile_for(model: keras.Model, recipe: Recipe, steps_an_epoch: int) -> None
     rate = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate, recipe.epochs * steps_an_epoch, alpha=FINAL_RATE
     )
-    metrics: list[keras.Metric] = []
-    if recipe.task != "denoise":
-        classes = max(2, model.output_shape[-1])
-        metrics = [ClassFigure(name, classes) for name in ClassFigure.FIGURES]
+    metrics = _metrics_of(recipe.task, model.output_shape[-1])
     model.compile(keras.optimizers.Adam(rate), LOSSES[recipe.task], metrics=metrics)
+
+
+def _metrics_of(task: str, outputs: int) -> list[keras.Metric]:
+    if task == "denoise":
+        return []
+    if task == "grade":
+        distance = keras.metrics.MeanMetricWrapper(category_distance, name="distance")
+        return [*(GradeFigure(name, outputs + 1) for name in ClassFigure.FIGURES), distance]
+    return [ClassFigure(name, max(2, outputs)) for name in ClassFigure.FIGURES]
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -283,6 +294,15 @@ class ClassFigure(keras.Metric):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "classes": self.classes}
+
+
+@keras.saving.register_keras_serializable("birads_lib")
+class GradeFigure(ClassFigure):
+    """The same figures of ordered categories, from cumulative probabilities."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        said = ops.one_hot(predicted_category(y_pred), self.classes)
+        super().update_state(y_true, said, sample_weight)
 
 
 class _StepProgress(keras.callbacks.Callback):

@@ -4,16 +4,28 @@ from birads_lib.networks.attention import ChannelAttention, SpatialAttention
 from birads_lib.networks.autoencoder import denoising_autoencoder
 from birads_lib.networks.backbones import EFFICIENTNETS, weights_digest
 from birads_lib.networks.gate import mobilenet_gate
-from birads_lib.networks.scorer import PRINTED_INPUT, attention_scorer, plain_cnn
+from birads_lib.networks.ordinal import OrdinalHead, category_probabilities, ordinal_scorer
+from birads_lib.networks.scorer import (
+    PRINTED_INPUT,
+    attention_scorer,
+    join_at_features,
+    plain_cnn,
+    split_at_features,
+)
 
 __all__ = [
     "EFFICIENTNETS",
     "PRINTED_INPUT",
     "ChannelAttention",
+    "OrdinalHead",
     "SpatialAttention",
     "attention_scorer",
+    "category_probabilities",
     "denoising_autoencoder",
+    "join_at_features",
     "mobilenet_gate",
+    "ordinal_scorer",
     "plain_cnn",
+    "split_at_features",
     "weights_digest",
 ]

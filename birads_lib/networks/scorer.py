@@ -115,3 +115,54 @@ def plain_cnn(
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     score = layers.Dense(classes, activation="softmax", name="score")(x)
     return keras.Model(tile, score, name="plain_cnn")
+
+
+def split_at_features(scorer: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Take a scorer apart where its backbone hands over the features F of equation (1).
+
+    Args:
+        scorer: From ``attention_scorer``, or that with an ordinal head.
+
+    Returns:
+        Backbone, from tiles ``(batch, height, width, 3)`` to features ``(batch, H, W, C)``,
+        the scorer's own; and head, from such features to the scorer's answers, with
+        copies of its weights.
+
+    Raises:
+        UsageError: The network holds no backbone.
+    """
+    backbone = next((x for x in scorer.layers if isinstance(x, keras.Model)), None)
+    if backbone is None:
+        raise UsageError(f"{scorer.name}: holds no backbone; give an attention_scorer")
+
+    def renewed(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return layer if layer is backbone else type(layer).from_config(layer.get_config())
+
+    # Of a layer that stands in one graph alone, ``input`` is that graph's.
+    own = keras.models.clone_model(scorer, clone_function=renewed)
+    first = own.layers[own.layers.index(backbone) + 1]
+    after = keras.Model(first.input, own.output)
+    features = keras.Input(backbone.output_shape[1:], name="features")
+    head = keras.models.clone_model(after, input_tensors=features)
+    for layer in head.layers[1:]:
+        layer.set_weights(scorer.get_layer(layer.name).get_weights())
+    return backbone, keras.Model(head.input, head.output, name="attention_head")
+
+
+def join_at_features(backbone: keras.Model, head: keras.Model) -> keras.Model:
+    """One network from tiles to answers again; it shares the layers of both parts.
+
+    Args:
+        backbone: From tiles to features.
+        head: From features to answers, see ``split_at_features``.
+
+    Raises:
+        UsageError: The head takes other features than the backbone gives.
+    """
+    if backbone.output_shape != head.input_shape:
+        raise UsageError(
+            f"join: the backbone gives {backbone.output_shape[1:]}, the head takes "
+            f"{head.input_shape[1:]}; give two parts of one network"
+        )
+    tile = keras.Input(backbone.input_shape[1:], name="tile")
+    return keras.Model(tile, head.call(backbone(tile)), name=f"joined_{head.name}")

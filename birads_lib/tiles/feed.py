@@ -81,7 +81,7 @@ class TileBatches:
 
     def __init__(
         self,
-        images: NDArray[np.uint8] | ImageRows,
+        images: NDArray[Any] | ImageRows,
         targets: NDArray[Any] | ImageRows,
         input_shape: tuple[int, int, int],
         batch_size: int = 32,
@@ -194,3 +194,33 @@ def _turned(images: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.u
         flipped = image[:, ::-1] if turn >= 4 else image
         target[...] = np.rot90(flipped, turn % 4)
     return turned
+
+
+class FeatureBatches(TileBatches):
+    """Batches of features that a frozen backbone gave once; else as ``TileBatches``.
+
+    Args:
+        features: float16 or float32 (N, H, W, C), such as ``backbone_features`` keeps.
+        targets: int (N,) class labels.
+        batch_size: Rows a batch.
+        seed: For the order. ``None``: in order. Nothing is turned or noised: the backbone
+            saw each tile once, as it is.
+        balance: See ``TileBatches``.
+
+    Each batch is ``(x, y)`` or ``(x, y, weight)``: x float32 (batch, H, W, C), as the
+    backbone gave it; y int64 (batch,).
+    """
+
+    def __init__(
+        self,
+        features: NDArray[np.floating],
+        targets: NDArray[np.int64],
+        batch_size: int = 32,
+        seed: int | None = None,
+        balance: str = "none",
+    ):
+        shape = (features.shape[1], features.shape[2], features.shape[3])
+        super().__init__(features, targets, shape, batch_size, seed, balance=balance)
+
+    def _as_input(self, x: NDArray[Any], rng: np.random.Generator | None) -> NDArray[np.float32]:
+        return x.astype(np.float32)

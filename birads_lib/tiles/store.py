@@ -50,16 +50,16 @@ class ImageRows:
     that were touched count as memory of the process, and would grow to the whole set.
 
     Args:
-        images: uint8 (N, H, W), in memory or memory-mapped.
+        images: uint8 (N, H, W), or features (N, H, W, C), in memory or memory-mapped.
         rows: Which, int64 (n,); ``None`` for all.
 
-    Indexing gives uint8 arrays of shape (..., H, W), as the array's would.
+    Indexing gives arrays of shape (..., H, W), as the array's would.
 
     Raises:
         DataError: When indexed, if the file behind the map has been cut short.
     """
 
-    def __init__(self, images: NDArray[np.uint8], rows: NDArray[np.int64] | None = None):
+    def __init__(self, images: NDArray[Any], rows: NDArray[np.int64] | None = None):
         self._images = images
         self._rows = np.arange(len(images)) if rows is None else rows
         self._file, self._start = _file_behind(images)
@@ -67,7 +67,7 @@ class ImageRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
+    def __getitem__(self, index: Any) -> NDArray[Any]:
         rows = self._rows[index]
         if self._file is None:
             return np.asarray(self._images[rows])
@@ -93,13 +93,13 @@ class ImageRows:
         return self._images.ndim
 
     @property
-    def dtype(self) -> np.dtype[np.uint8]:
+    def dtype(self) -> np.dtype[Any]:
         return self._images.dtype
 
-    def _read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Read rows, each run of consecutive ones at once."""
         assert self._file is not None
-        wanted = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        wanted = np.empty((len(rows), *self.shape[1:]), self.dtype)
         if not len(rows):
             return wanted
         breaks = np.flatnonzero(np.diff(rows) != 1) + 1
@@ -111,7 +111,7 @@ class ImageRows:
         return wanted
 
 
-def _file_behind(images: NDArray[np.uint8]) -> tuple[io.FileIO | None, int]:
+def _file_behind(images: NDArray[Any]) -> tuple[io.FileIO | None, int]:
     """The file of a memory map whose rows stand in it one after another, and where they begin."""
     name, mapped = getattr(images, "filename", None), getattr(images, "_mmap", None)
     if name is None or mapped is None or not images.flags.c_contiguous or not images.size:
@@ -206,7 +206,7 @@ class TileStore:
         return position.loc[list(tiles)].to_numpy()
 
 
-def streamed(images: NDArray[np.uint8] | ImageRows) -> ImageRows:
+def streamed(images: NDArray[Any] | ImageRows) -> ImageRows:
     """Images as rows that are read when asked for, without growing with what was read."""
     return images if isinstance(images, ImageRows) else ImageRows(images)
 

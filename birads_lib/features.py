@@ -1,0 +1,81 @@
+"""A frozen backbone is run once: its features are kept on disk and read from there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from birads_lib.cascade import apply_network
+from birads_lib.errors import DataError, one_of
+from birads_lib.files import whole_file
+from birads_lib.networks import weights_digest
+
+BLOCK = 256  # tiles run and written at a time
+PRECISIONS = ("float16", "float32")
+
+
+def backbone_features(
+    backbone: keras.Model, images: Any, folder: Path, precision: str = "float16"
+) -> NDArray[np.floating]:
+    """Features of tiles, from disk if this backbone has seen these tiles before.
+
+    Memory holds one block of tiles and their features, whatever their number. The file
+    is named by ``features_digest``; an earlier one of that name is taken as it is.
+
+    Args:
+        backbone: From tiles to features; it runs as in prediction, nothing is learned.
+        images: uint8 (N, H, W), such as a store's memory map or some rows of it.
+        folder: Where the file goes.
+        precision: ``"float16"``, half the disk, values to three digits, or ``"float32"``.
+
+    Returns:
+        Memory map (N, height, width, channels) of that precision, read-only.
+
+    Raises:
+        UsageError: Another precision.
+        DataError: A feature is no number, or too large for the precision.
+    """
+    one_of("precision", precision, PRECISIONS)
+    path = folder / f"{features_digest(backbone, images, precision)}.npy"
+    shape = (len(images), *backbone.output_shape[1:])
+    if not _is_whole(path, shape, precision):
+        with whole_file(path) as partial:
+            kept = np.lib.format.open_memmap(partial, mode="w+", dtype=precision, shape=shape)
+            for start in range(0, len(images), BLOCK):
+                block = apply_network(backbone, images[start : start + BLOCK])
+                kept[start : start + BLOCK] = _within(block, precision)
+            kept.flush()
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def features_digest(backbone: keras.Model, images: Any, precision: str) -> str:
+    """SHA-256 over all that features follow from: layers, weights, input size, tiles."""
+    digest = hashlib.sha256(backbone.to_json().encode())
+    digest.update(weights_digest(backbone).encode())
+    digest.update(repr((backbone.input_shape[1:], len(images), precision)).encode())
+    for start in range(0, len(images), BLOCK):
+        digest.update(np.ascontiguousarray(images[start : start + BLOCK]).data)
+    return digest.hexdigest()
+
+
+def _within(features: NDArray[np.float32], precision: str) -> NDArray[np.float32]:
+    largest, limit = float(np.abs(features).max()), float(np.finfo(precision).max)
+    if not largest <= limit:
+        raise DataError(
+            f"features: a value of {largest:.3g} found; {precision} ends at {limit:.3g}; keep them as float32, or train the backbone again"
+        )
+    return features
+
+
+def _is_whole(path: Path, shape: tuple[int, ...], precision: str) -> bool:
+    """Whether a file holds an array of that shape; a cut one is made again."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return False
+    return found.shape == shape and found.dtype == precision
