@@ -67,7 +67,8 @@ def _within(features: NDArray[np.float32], precision: str) -> NDArray[np.float32
     largest, limit = float(np.abs(features).max()), float(np.finfo(precision).max)
     if not largest <= limit:
         raise DataError(
-            f"features: a value of {largest:.3g} found; {precision} ends at {limit:.3g}; keep them as float32, or train the backbone again"
+            f"features: a value of {largest:.3g} found; {precision} ends at {limit:.3g}; "
+            "keep them as float32, or train the backbone again"
         )
     return features
 

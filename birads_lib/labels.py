@@ -81,3 +81,7 @@ BIRADS = (
     ),
     BiradsCategory(6, "known malignancy, proven by biopsy", "not applicable", "treatment"),
 )
+
+GRADED = (2, 3, 4, 5)
+"""The categories that are steps of one scale and that lesions get: 0 says "incomplete",
+1 that there is nothing, 6 that the answer is known."""

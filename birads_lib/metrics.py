@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix as sk_confusion_matrix
 
+from birads_lib.agreement import KAPPAS, kappas
 from birads_lib.errors import DataError, one_of
-from birads_lib.labels import CODES, GATE_NAMES, LESION_CODES
+from birads_lib.labels import BIRADS, CLASSES, CODES, GATE_NAMES, GRADED, LESION_CODES
 
 PREDICTION_COLUMNS = (
     "tile", "group", "split", "label", "stage", "protocol", "seed", "model", "threshold",
@@ -25,8 +26,19 @@ PREDICTION_COLUMNS = (
 )  # fmt: skip
 """``stage`` one of ``STAGES``; ``gate`` probability of infected, 0..1; C2 to C5
 probabilities, NaN where the scorer did not run; ``model`` digest of the weights."""
-STAGES = ("gate", "scorer", "cascade")
-CLASS_NAMES = {"gate": GATE_NAMES, "scorer": LESION_CODES, "cascade": CODES}
+STAGES = ("gate", "scorer", "cascade", "birads")
+CLASS_NAMES = {
+    "gate": GATE_NAMES,
+    "scorer": LESION_CODES,
+    "cascade": CODES,
+    "birads": tuple(f"BI-RADS {k}" for k in GRADED),
+}
+GRADE_SCORES = tuple(f"birads_{k}" for k in GRADED)
+BIRADS_COLUMNS = (*PREDICTION_COLUMNS, "assessment", *GRADE_SCORES)
+"""Of the stage ``"birads"``: the radiologist's category 2 to 5, or the one drawn for a
+simulated tile, and the probability of each; C2 to C5 are the class scorer's, of the same tile."""
+MALIGNANT = [c.code for c in CLASSES if c.pathology == "malignant"]
+FEWEST_GROUPS = 10  # below this the bootstrap's interval of a share says nothing
 REPLICATES = 2000
 CONFIDENCE = 0.95
 BINS = 15
@@ -61,9 +73,15 @@ def overall_figures(matrix: Any) -> dict[str, float]:
 
 
 def predicted_class(predictions: pd.DataFrame, stage: str) -> NDArray[np.int64]:
-    """Class index of each row: 0/1 (gate), 0..3 for C2..C5 (scorer), 0..4 (cascade)."""
+    """Class index of each row: 0/1 (gate), 0..3 (scorer, C2..C5), 0..4 (cascade), 0..3 (birads).
+
+    Of BI-RADS it is the median of the row's probabilities, the rule of its network.
+    """
+    if one_of("stage", stage, STAGES) == "birads":
+        reached = 1 - predictions[list(GRADE_SCORES)].to_numpy(float).cumsum(axis=1)
+        return (reached[:, :-1] > 0.5).sum(axis=1)
     passed = (predictions["gate"] >= predictions["threshold"]).to_numpy()
-    if one_of("stage", stage, STAGES) == "gate":
+    if stage == "gate":
         return passed.astype(np.int64)
     scores = predictions[list(LESION_CODES)].to_numpy(float)
     best = np.nan_to_num(scores, nan=-1.0).argmax(axis=1)
@@ -72,8 +90,10 @@ def predicted_class(predictions: pd.DataFrame, stage: str) -> NDArray[np.int64]:
 
 def actual_class(predictions: pd.DataFrame, stage: str) -> NDArray[np.int64]:
     """True class index of each row, numbered as ``predicted_class`` does."""
+    if one_of("stage", stage, STAGES) == "birads":
+        return predictions["assessment"].to_numpy(np.int64) - GRADED[0]
     label = predictions["label"].to_numpy(np.int64)
-    if one_of("stage", stage, STAGES) == "gate":
+    if stage == "gate":
         return (label > 0).astype(np.int64)
     return label - 1 if stage == "scorer" else label
 
@@ -84,8 +104,10 @@ def class_scores(predictions: pd.DataFrame, stage: str) -> Floats:
     Of the cascade: 1 - gate for C1, gate times score for C2 to C5; a tile that the
     gate stops has 0 there, since nothing scored it.
     """
+    if one_of("stage", stage, STAGES) == "birads":
+        return predictions[list(GRADE_SCORES)].to_numpy(float)
     gate = predictions["gate"].to_numpy(float)[:, np.newaxis]
-    if one_of("stage", stage, STAGES) == "gate":
+    if stage == "gate":
         return np.hstack([1 - gate, gate])
     scores = np.nan_to_num(predictions[list(LESION_CODES)].to_numpy(float))
     return scores if stage == "scorer" else np.hstack([1 - gate, gate * scores])
@@ -101,8 +123,9 @@ def evaluate(
     """Every figure of merit of one stage, with intervals.
 
     Args:
-        predictions: Rows with ``PREDICTION_COLUMNS``, of one stage, protocol and seed.
-        stage: ``"gate"``, ``"scorer"`` or ``"cascade"``.
+        predictions: Rows with ``PREDICTION_COLUMNS`` (``BIRADS_COLUMNS``), of one stage,
+            protocol and seed.
+        stage: ``"gate"``, ``"scorer"``, ``"cascade"`` or ``"birads"``.
         replicates: Bootstrap replicates.
         seed: Of the bootstrap.
         absent: Whether a class may have no tile, as in a small set from elsewhere; the
@@ -111,24 +134,24 @@ def evaluate(
     Returns:
         ``tiles``, ``groups``, ``classes``, ``confusion_matrix``, and ``per_class`` (by
         class name) and ``overall`` with each figure as ``{"value", "interval"}``;
-        ``None`` where a figure is not defined.
+        ``None`` where a figure is not defined. Of BI-RADS, ``overall`` has Cohen's
+        ``kappa``, ``linear_kappa`` and ``quadratic_kappa`` too.
 
     Raises:
-        DataError: See ``check_predictions``; or a class has no tile and ``absent`` is false.
+        DataError: See ``check_predictions``; or a class has no tile and ``absent`` is false
+            (of BI-RADS a small set may always lack a category).
     """
     check_predictions(predictions, stage)
     names = CLASS_NAMES[stage]
     actual, predicted = actual_class(predictions, stage), predicted_class(predictions, stage)
     counts = np.bincount(actual, minlength=len(names))
-    if counts.min() == 0 and not absent:
+    if counts.min() == 0 and not (absent or stage == "birads"):
         raise DataError(f"predictions: no tile of class {names[int(counts.argmin())]} to judge by")
     scores = class_scores(predictions, stage)
     group = pd.factorize(predictions["group"])[0]
     draws = _draw_groups(group.max() + 1, replicates, seed)
 
-    cells = _sum_by_group(group, np.eye(len(names) ** 2)[actual * len(names) + predicted])
-    shape = (-1, len(names), len(names))
-    matrices = np.concatenate([cells.sum(0)[np.newaxis], draws @ cells]).reshape(shape)
+    matrices = _matrices(actual, predicted, len(names), group, draws)
     per_class = _class_figures(matrices)
     ranked = [_ranking(scores[:, k], actual == k, group, draws) for k in range(len(names))]
     for name, column in (("auroc", 0), ("auprc", 1)):
@@ -136,6 +159,8 @@ def evaluate(
     overall = _overall_figures(matrices)
     for name in ("auroc", "auprc"):
         overall[name] = per_class[name][:, 1] if stage == "gate" else per_class[name].mean(axis=1)
+    if stage == "birads":
+        overall |= {name: kappas(matrices, power) for name, power in KAPPAS.items()}
     overall["expected_calibration_error"] = _calibration_error(
         scores, actual, predicted, stage, group, draws
     )
@@ -165,6 +190,11 @@ def summarise(predictions: pd.DataFrame, replicates: int = REPLICATES) -> list[d
     return records
 
 
+def columns_of(stage: str) -> tuple[str, ...]:
+    """Columns that a stage's table of predictions has."""
+    return BIRADS_COLUMNS if one_of("stage", stage, STAGES) == "birads" else PREDICTION_COLUMNS
+
+
 def check_predictions(predictions: pd.DataFrame, stage: str) -> None:
     """Refuse a table of predictions that a stage cannot be judged by.
 
@@ -172,18 +202,21 @@ def check_predictions(predictions: pd.DataFrame, stage: str) -> None:
         DataError: A column is missing, there are no rows, a tile stands twice, its label
             is not one that the stage knows, or its probability is missing.
     """
-    missing = set(PREDICTION_COLUMNS) - set(predictions.columns)
+    missing = set(columns_of(stage)) - set(predictions.columns)
     if missing:
         raise DataError(f"predictions: columns missing: {', '.join(sorted(missing))}")
     if not len(predictions):
         raise DataError("predictions: no rows")
-    scores = [*LESION_CODES] if one_of("stage", stage, STAGES) == "scorer" else ["gate"]
-    lowest = 1 if stage == "scorer" else 0
+    needed = {"scorer": LESION_CODES, "birads": (*LESION_CODES, *GRADE_SCORES)}
+    scores = list(needed.get(stage, ("gate",)))
+    lowest = 1 if stage in needed else 0
     wrong = {
         "stands twice; keep one row a tile": predictions["tile"].duplicated(),
         f"has a label the {stage} does not know": ~predictions["label"].between(lowest, 4),
         f"has no probability of the {stage}": predictions[scores].isna().any(axis=1),
     }
+    if stage == "birads":
+        wrong["has no assessment from 2 to 5"] = ~predictions["assessment"].isin(GRADED)
     for what, rows in wrong.items():
         if rows.any():
             raise DataError(f"predictions: tile {predictions.loc[rows, 'tile'].iloc[0]} {what}")
@@ -237,6 +270,83 @@ def mean_with_interval(
     return stated
 
 
+def agreement(
+    actual: Any,
+    predicted: Any,
+    groups: Any,
+    classes: int = len(GRADED),
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """How far answers agree with ordered categories, whoever gave them.
+
+    Args:
+        actual, predicted: int (N,), indices 0 to ``classes - 1``.
+        groups: (N,), for the intervals.
+        classes: Number of categories.
+        replicates: Bootstrap replicates.
+        seed: Of the bootstrap.
+
+    Returns:
+        ``accuracy``, ``kappa``, ``linear_kappa`` and ``quadratic_kappa``, each as
+        ``{"value", "interval"}``; ``None`` where it is not defined.
+    """
+    group = pd.factorize(np.asarray(groups))[0]
+    draws = _draw_groups(group.max() + 1, replicates, seed)
+    matrices = _matrices(np.asarray(actual), np.asarray(predicted), classes, group, draws)
+    values = {"accuracy": _overall_figures(matrices)["accuracy"]}
+    values |= {name: kappas(matrices, power) for name, power in KAPPAS.items()}
+    return {name: _stated(v) for name, v in values.items()}
+
+
+def malignancy_by_grade(predictions: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Observed and stated malignancy of the tiles to which each category was given.
+
+    Args:
+        predictions: Of the stage ``"birads"``.
+
+    Returns:
+        By category ``"2"`` to ``"5"``: ``tiles``, ``groups``, ``malignant`` (tiles),
+        ``rate`` (share malignant, see ``share_with_interval``), ``stated`` (mean of the
+        class scorer's P(C4) + P(C5), with its interval), ``acr`` (the ACR's range in
+        words) and ``acr_bounds`` (as shares). ``rate`` and ``stated`` are ``None`` where
+        no tile was given that category.
+    """
+    given = predicted_class(predictions, "birads") + GRADED[0]
+    return {str(grade): _malignancy(predictions[given == grade], grade) for grade in GRADED}
+
+
+def _malignancy(rows: pd.DataFrame, grade: int) -> dict[str, Any]:
+    known = rows["label"].isin([CODES.index(code) for code in MALIGNANT]).to_numpy(float)
+    probability, groups = rows[MALIGNANT].sum(axis=1).to_numpy(), rows["group"]
+    bounds = BIRADS[grade].bounds
+    return {
+        "tiles": len(rows),
+        "groups": int(groups.nunique()),
+        "malignant": int(known.sum()),
+        "rate": share_with_interval(known, groups) if len(rows) else None,
+        "stated": mean_with_interval(probability, groups) if len(rows) else None,
+        "acr": BIRADS[grade].likelihood,
+        "acr_bounds": None if bounds is None else list(bounds),
+    }
+
+
+def share_with_interval(right: Any, groups: Any) -> dict[str, Any]:
+    """Share of ``right`` (N,), 0 or 1 each, with an interval that few groups cannot fool.
+
+    Where all rows agree every resampling does too, and a bootstrap would claim certainty;
+    there the exact interval stands (Clopper and Pearson 1934), with groups as the
+    trials. Else it is the bootstrap's, or ``None`` under ``FEWEST_GROUPS`` groups.
+    """
+    right, count = np.asarray(right, float), len(set(groups))
+    if (right == right[0]).all():
+        reach = ((1 - CONFIDENCE) / 2) ** (1 / count)
+        interval = [reach, 1.0] if right[0] else [0.0, 1 - reach]
+        return {"value": float(right[0]), "interval": interval}
+    stated = mean_with_interval(right, groups)
+    return stated if count >= FEWEST_GROUPS else {**stated, "interval": None}
+
+
 def shares_by_third(right: Any, value: Any, groups: Any) -> pd.DataFrame:
     """How often something is right in the low, middle and high third of a value.
 
@@ -274,6 +384,19 @@ def in_words(figure: dict[str, Any] | None, form: str = ".3f") -> str:
         return value
     low, high = (format(bound, form) for bound in figure["interval"])
     return f"{value} ({low} to {high})"
+
+
+def _matrices(
+    actual: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    classes: int,
+    group: NDArray[np.int64],
+    draws: Floats,
+) -> Floats:
+    """Confusion matrices, the data's own first, then each replicate's: (1 + R, K, K)."""
+    cells = _sum_by_group(group, np.eye(classes**2)[actual * classes + predicted])
+    totals = np.concatenate([cells.sum(0)[np.newaxis], draws @ cells])
+    return totals.reshape(-1, classes, classes)
 
 
 def _class_figures(matrices: Floats) -> dict[str, Floats]:

@@ -95,7 +95,7 @@ def test_nothing_is_left_of_a_run_that_failed(images, tmp_path, monkeypatch):
 
 def test_values_that_the_precision_cannot_hold_are_refused(images, tmp_path):
     backbone = small_backbone(scale=1e6)
-    with pytest.raises(DataError, match="float16 ends at 6.55e") as error:
+    with pytest.raises(DataError, match="float16 ends at") as error:
         backbone_features(backbone, images, tmp_path)
     assert "\n" not in str(error.value)
     assert np.isfinite(backbone_features(backbone, images, tmp_path, "float32")).all()

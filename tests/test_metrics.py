@@ -14,22 +14,27 @@ from sklearn import metrics as sk
 from birads_lib.errors import DataError, StudyError, UsageError
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import (
+    BIRADS_COLUMNS,
     CLASS_NAMES,
+    GRADE_SCORES,
     PREDICTION_COLUMNS,
     STAGES,
     _draw_groups,
     actual_class,
+    agreement,
     check_predictions,
     class_figures,
     class_scores,
     confusion_matrix,
     evaluate,
     in_words,
+    malignancy_by_grade,
     mcnemar,
     mean_with_interval,
     overall_figures,
     peak_signal_to_noise,
     predicted_class,
+    share_with_interval,
     summarise,
 )
 
@@ -63,13 +68,25 @@ def table_of(stage: str, label, gate=1.0, scores=None, group=None, threshold=0.5
         }
     )
     table[list(LESION_CODES)] = np.full((count, 4), NAN) if scores is None else scores
+    if stage == "birads":  # as if category and class were one
+        table["assessment"] = table["label"] + 1
+        table[list(GRADE_SCORES)] = table[list(LESION_CODES)].to_numpy()
     return table
+
+
+def graded(assessment, scores, label=None, group=None) -> pd.DataFrame:
+    """Predictions of BI-RADS; ``scores`` has a row of four probabilities a tile."""
+    count = len(assessment)
+    classes = np.full((count, 4), 0.25)
+    table = table_of("birads", [1] * count if label is None else label, NAN, classes, group)
+    table[list(GRADE_SCORES)] = scores
+    return table.assign(assessment=assessment)
 
 
 def random_table(stage: str, tiles: int, groups: int, seed: int = 0, ties: bool = True):
     """Predictions a little better than chance, with ties among the scores."""
     rng = np.random.default_rng(seed)
-    label = rng.integers(1 if stage == "scorer" else 0, 5, tiles)
+    label = rng.integers(1 if stage in ("scorer", "birads") else 0, 5, tiles)
     gate = np.clip(0.3 + 0.3 * (label > 0) + rng.normal(0, 0.2, tiles), 0, 1)
     raw = rng.random((tiles, 4)) + (label[:, np.newaxis] == np.arange(1, 5))
     scores = raw / raw.sum(axis=1, keepdims=True)
@@ -430,9 +447,10 @@ def test_a_result_is_plain_json_with_every_figure(stage):
         assert set(figures) == {
             "precision", "sensitivity", "specificity", "accuracy", "auroc", "auprc",
         }  # fmt: skip
+    agreement = {"kappa", "linear_kappa", "quadratic_kappa"} if stage == "birads" else set()
     assert set(result["overall"]) == {
         "accuracy", "balanced_accuracy", "auroc", "auprc", "expected_calibration_error",
-    }  # fmt: skip
+    } | agreement  # fmt: skip
     assert np.sum(result["confusion_matrix"]) == result["tiles"] == 200
     assert result["groups"] == table["group"].nunique()
 
@@ -525,6 +543,10 @@ BAD_ROWS = {
     "a label beyond the classes": ("cascade", {"label": 5}),
     "a tile the scorer never saw": ("scorer", dict.fromkeys(LESION_CODES, NAN)),
     "a tile the gate never saw": ("gate", {"gate": NAN}),
+    "a normal given a category": ("birads", {"label": 0}),
+    "a tile without its category": ("birads", {"assessment": 0}),
+    "a tile that was not graded": ("birads", {"birads_4": NAN}),
+    "a graded tile of unknown class": ("birads", {"C3": NAN}),
 }
 
 
@@ -654,3 +676,96 @@ def test_mcnemar_refuses_tables_of_different_tiles():
     first = random_table("gate", 80, 20)
     with pytest.raises(DataError, match="different tiles"):
         mcnemar(first, first.iloc[:-1], "gate")
+
+
+# BI-RADS
+
+
+def test_predicted_grade_is_the_median_not_the_largest():
+    scores = [[0.3, 0.3, 0.0, 0.4], [0.6, 0.1, 0.1, 0.2], [0.0, 0.1, 0.2, 0.7]]
+    table = graded([2, 2, 5], scores)
+    assert predicted_class(table, "birads").tolist() == [1, 0, 3]
+    assert actual_class(table, "birads").tolist() == [0, 0, 3]
+
+
+def test_kappas_of_grades_agree_with_scikit_learn():
+    table = random_table("birads", 300, 40, ties=False)
+    result = evaluate(table, "birads", replicates=0)["overall"]
+    pair = actual_class(table, "birads"), predicted_class(table, "birads")
+    for name, weights in (
+        ("kappa", None),
+        ("linear_kappa", "linear"),
+        ("quadratic_kappa", "quadratic"),
+    ):
+        expected = sk.cohen_kappa_score(*pair, weights=weights)
+        assert result[name]["value"] == pytest.approx(expected, abs=1e-12)
+    alone = agreement(*pair, table["group"], replicates=0)
+    assert alone == {name: result[name] for name in alone}
+    assert set(alone) == {"accuracy", "kappa", "linear_kappa", "quadratic_kappa"}
+
+
+def test_an_interval_of_kappa_is_that_of_the_groups_drawn_again():
+    table = random_table("birads", 300, 40, seed=4)
+    rows = drawn_again(table, seed=5)
+    kappa = sk.cohen_kappa_score(
+        actual_class(rows, "birads"), predicted_class(rows, "birads"), weights="quadratic"
+    )
+    found = evaluate(table, "birads", replicates=1, seed=5)["overall"]["quadratic_kappa"]
+    assert found["interval"] == pytest.approx([kappa, kappa], abs=1e-12)
+
+
+def test_a_constant_answer_has_kappa_zero():
+    table = graded([2, 3, 4, 5, 4], [[0, 0, 1, 0]] * 5)
+    overall = evaluate(table, "birads", 20)["overall"]
+    assert overall["accuracy"]["value"] == pytest.approx(0.4)
+    assert overall["quadratic_kappa"]["value"] == 0
+
+
+def test_a_category_that_no_tile_has_leaves_the_rest_defined():
+    table = graded([2, 2, 4, 4], np.eye(4)[[0, 0, 2, 0]])
+    result = evaluate(table, "birads", 20)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["confusion_matrix"][2] == [1, 0, 1, 0]
+    assert result["overall"]["accuracy"]["value"] == 0.75
+    assert result["overall"]["balanced_accuracy"] is None
+    assert result["per_class"]["BI-RADS 3"]["auroc"] is None
+    assert result["per_class"]["BI-RADS 4"]["sensitivity"]["value"] == 0.5
+
+
+def test_grades_are_summarised_from_the_table_alone():
+    table = random_table("birads", 200, 30)[list(BIRADS_COLUMNS)]
+    (record,) = summarise(table, replicates=5)
+    assert record["stage"] == "birads"
+    assert {k: record[k] for k in ("overall", "tiles")} == {
+        "overall": evaluate(table, "birads", 5)["overall"], "tiles": 200,
+    }  # fmt: skip
+
+
+def test_malignancy_is_counted_by_the_grade_given():
+    label = [1, 3, 4, 2] * 10
+    scores = np.eye(4)[[2, 2, 3, 2] * 10]
+    table = graded([2] * 40, scores, label, group=np.arange(40) // 2)
+    table[list(LESION_CODES)] = [[0.1, 0.2, 0.3, 0.4], [0.5, 0.3, 0.1, 0.1]] * 20
+    found = malignancy_by_grade(table)
+    assert found["2"]["tiles"] == 0
+    assert found["2"]["rate"] is None
+    assert found["2"]["stated"] is None
+    four, five = found["4"], found["5"]
+    assert (four["tiles"], four["malignant"], four["groups"]) == (30, 10, 20)
+    assert four["rate"]["value"] == pytest.approx(1 / 3)
+    assert four["stated"]["value"] == pytest.approx((10 * 0.7 + 20 * 0.2) / 30)
+    assert (five["tiles"], five["malignant"], five["groups"]) == (10, 10, 10)
+    assert [found[k]["acr_bounds"] for k in "2345"] == [[0, 0], [0, 0.02], [0.02, 0.95], [0.95, 1]]
+
+
+def test_a_share_of_none_or_all_has_the_exact_interval_of_its_groups():
+    none = share_with_interval(np.zeros(12), np.arange(12) // 3)  # four groups
+    assert none == {"value": 0, "interval": [0, pytest.approx(0.6024, abs=1e-4)]}
+    every = share_with_interval(np.ones(100), np.arange(100))
+    assert every == {"value": 1, "interval": [pytest.approx(0.9638, abs=1e-4), 1]}
+
+
+def test_a_mixed_share_of_few_groups_has_no_interval():
+    assert share_with_interval([0, 1, 1], [0, 1, 2])["interval"] is None
+    low, high = share_with_interval([0, 1] * 20, np.arange(40))["interval"]
+    assert 0.3 < low < 0.5 < high < 0.7

@@ -11,12 +11,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.core.getipython import get_ipython
 from IPython.display import HTML, Image, Markdown, display
 from matplotlib.figure import Figure
 
 from birads_lib.files import sha256, whole_file, write_json
 from birads_lib.labels import LESION_CODES
-from birads_lib.metrics import PREDICTION_COLUMNS, check_predictions
+from birads_lib.metrics import GRADE_SCORES, check_predictions, columns_of
 from birads_lib.tiles.phantom import PhantomTruth
 from birads_lib.tiles.splits import make_splits
 from birads_lib.tiles.store import ImageRows, TileStore, load_array, streamed
@@ -84,16 +85,20 @@ class Run:
         Args:
             name: File name without ending.
             tiles: Rows of the store's table that were predicted.
-            scores: Same length; ``gate`` and C2 to C5 as far as they were computed.
+            scores: Same length; ``gate`` and C2 to C5 as far as they were computed, and of
+                the stage ``"birads"`` what ``metrics.BIRADS_COLUMNS`` adds.
             facts: ``stage``, ``split``, ``protocol``, ``model``, ``threshold``.
 
         Returns:
-            The table, columns ``PREDICTION_COLUMNS``.
+            The table, columns ``metrics.columns_of(stage)``.
         """
         table = tiles[["tile", "group", "label"]].reset_index(drop=True)
-        for column in ("gate", *LESION_CODES):
+        columns = columns_of(facts["stage"])
+        for column in {"gate", *LESION_CODES, *GRADE_SCORES} & set(columns):
             table[column] = scores[column].to_numpy(float) if column in scores else np.nan
-        table = table.assign(**facts, seed=self.seed)[list(PREDICTION_COLUMNS)]
+        if "assessment" in columns:
+            table["assessment"] = scores["assessment"].to_numpy(np.int64)
+        table = table.assign(**facts, seed=self.seed)[list(columns)]
         check_predictions(table, facts["stage"])
         with whole_file(self.predictions / f"{name}.parquet") as partial:
             table.to_parquet(partial, index=False)
@@ -188,6 +193,17 @@ class Run:
         if simulated is None:
             simulated = tiles and self.tiles and self.store.simulated
         return (mark or SIMULATED) if simulated else ""
+
+    def end(self, reason: str) -> None:
+        """Say why the chapter ends here; its later cells do nothing, and say nothing.
+
+        Outside a notebook the program ends.
+        """
+        self.say(reason)
+        shell = get_ipython()
+        if shell is None:
+            raise SystemExit(reason)
+        shell.input_transformers_cleanup.append(lambda lines: [])
 
     def provenance(self) -> dict[str, Any]:
         """Chapter, commit, profile, seed and data digest."""

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import cohen_kappa_score
 
+from birads_lib.agreement import kappas
 from birads_lib.errors import DataError
 from birads_lib.files import read_json, sha256
 from birads_lib.labels import BIRADS, LESION_CLASSES, LESION_CODES
@@ -409,17 +409,12 @@ def _agreement(totals: Floats, assessments: Sequence[int]) -> dict[str, Any]:
     said = matrices.sum(1)
     best = int(said[0].argmax())
     constant = _ratio(said[:, best], views)
-    kappas = {}
-    for name, weights in (("kappa", None), ("quadratic_kappa", "quadratic")):
-        values = _kappas(matrices, weights)
-        if np.isfinite(values[0]):
-            values[0] = _kappa(matrices[0], weights)
-        kappas[name] = _stated(values)
     return {
         "lesion_views": int(views[0]),
         "agree": int(np.trace(matrices[0])),
         "accuracy": _stated(accuracy),
-        **kappas,
+        "kappa": _stated(kappas(matrices)),
+        "quadratic_kappa": _stated(kappas(matrices, power=2)),
         "constant": {
             "answer": int(assessments[best]),
             "agree": int(said[0, best]),
@@ -427,25 +422,6 @@ def _agreement(totals: Floats, assessments: Sequence[int]) -> dict[str, Any]:
         },
         "accuracy_less_constant": _stated(accuracy - constant),
     }
-
-
-def _kappa(matrix: Floats, weights: str | None) -> float:
-    """Cohen's kappa of one matrix (K, K) as scikit-learn has it."""
-    reading, said = np.indices(matrix.shape).reshape(2, -1)
-    kinds = np.arange(len(matrix))
-    times = matrix.ravel()
-    return float(
-        cohen_kappa_score(reading, said, labels=kinds, weights=weights, sample_weight=times)
-    )
-
-
-def _kappas(matrices: Floats, weights: str | None) -> Floats:
-    """The same of each matrix (R, K, K): 1 - observed over expected disagreement."""
-    step = np.subtract.outer(np.arange(matrices.shape[-1]), np.arange(matrices.shape[-1]))
-    cost = (step != 0).astype(float) if weights is None else step.astype(float) ** 2
-    expected = np.einsum("ri,rj->rij", matrices.sum(2), matrices.sum(1))
-    observed = (matrices * cost).sum((1, 2)) * matrices.sum((1, 2))
-    return 1 - _ratio(observed, (expected * cost).sum((1, 2)))
 
 
 def _c2_agreements(totals: Floats) -> dict[str, Any]:
