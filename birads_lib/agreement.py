@@ -46,12 +46,12 @@ def best_answers(by_class: Any, categories: Sequence[int]) -> dict[str, dict[str
     class gains nothing.
 
     Args:
-        by_class: Counts (classes, K): how often each class has each category.
+        by_class: Counts (classes, K), not all 0: how often each class has each category.
         categories: Names of the K categories.
 
     Returns:
-        For ``accuracy`` and each of ``KAPPAS`` the greatest ``value`` (``None`` if it is not
-        defined) and the ``answers`` that reach it, a category a class.
+        For ``accuracy`` and each of ``KAPPAS`` the greatest ``value``, the ``answers`` that
+        reach it, a category a class, and ``interval``, which is ``None``: it is no estimate.
     """
     counts = np.asarray(by_class, float)
     size = len(categories)
@@ -63,6 +63,6 @@ def best_answers(by_class: Any, categories: Sequence[int]) -> dict[str, dict[str
     found = {}
     for name, reached in values.items():
         best = int(np.nan_to_num(reached, nan=-np.inf).argmax())
-        value = float(reached[best]) if np.isfinite(reached[best]) else None
-        found[name] = {"value": value, "answers": [categories[k] for k in answers[best]]}
+        said = [categories[k] for k in answers[best]]
+        found[name] = {"value": float(reached[best]), "interval": None, "answers": said}
     return found

@@ -68,3 +68,9 @@ def test_a_class_that_says_nothing_bounds_kappa_by_chance():
     found = best_answers(np.ones((4, 4)), (2, 3, 4, 5))
     assert found["accuracy"]["value"] == 0.25
     assert found["quadratic_kappa"]["value"] == pytest.approx(0)
+
+
+def test_where_all_have_one_category_the_best_kappa_is_chance():
+    found = best_answers([[3, 0], [2, 0]], (2, 3))
+    assert found["accuracy"]["value"] == 1
+    assert found["quadratic_kappa"]["value"] == 0

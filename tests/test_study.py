@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from birads_lib.labels import CODES
-from birads_lib.metrics import PREDICTION_COLUMNS
+from birads_lib.metrics import BIRADS_COLUMNS, PREDICTION_COLUMNS
 from birads_lib.study.ledger import verify_run
 from birads_lib.study.profiles import CHAPTERS
 from birads_lib.tiles import TileStore
@@ -29,6 +29,9 @@ VERDICT_FIELDS = {
 FIGURES_OF_MERIT = {
     "accuracy", "balanced_accuracy", "auroc", "auprc", "expected_calibration_error",
 }  # fmt: skip
+
+
+KAPPAS = {"kappa", "linear_kappa", "quadratic_kappa"}
 
 
 def birads(folder, *arguments):
@@ -119,6 +122,7 @@ def test_predictions_hold_one_row_for_each_held_out_tile(run):
 
 def test_metrics_have_every_figure_with_its_interval(run):
     records = json.loads((run / "results" / "metrics.json").read_text())
+    records = [r for r in records if r["stage"] != "birads"]
     assert {r["stage"] for r in records} == {"gate", "scorer", "cascade"}
     protocols = {r["protocol"] for r in records if r["stage"] == "scorer"}
     assert protocols == {"official", "training tiles", "random tenth", "tenth by group"}
@@ -130,6 +134,28 @@ def test_metrics_have_every_figure_with_its_interval(run):
             assert 0 <= low <= high <= 1
         for figures in record["per_class"].values():
             assert {"precision", "sensitivity", "specificity", "accuracy"} <= set(figures)
+
+
+def test_birads_are_drawn_for_simulated_tiles_and_absent_from_others(simulated, real):
+    said = json.loads((simulated / "results" / "real_birads.json").read_text())
+    (record,) = (
+        r
+        for r in json.loads((simulated / "results" / "metrics.json").read_text())
+        if r["stage"] == "birads"
+    )
+    assert said["source"] == "drawn"
+    assert said["birads"]["overall"] == record["overall"]
+    assert set(record["overall"]) == FIGURES_OF_MERIT | KAPPAS
+    table = pd.read_parquet(simulated / "predictions" / "real_birads.parquet")
+    scorer = pd.read_parquet(simulated / "predictions" / "scorer.parquet")
+    assert tuple(table.columns) == BIRADS_COLUMNS
+    assert table[["tile", *CODES[1:]]].equals(scorer[["tile", *CODES[1:]]])
+    assert (simulated / "models" / "birads.keras").exists()
+    assert json.loads((real / "results" / "real_birads.json").read_text()) == {"available": False}
+    assert not (real / "predictions" / "real_birads.parquet").exists()
+    page = (real / "notebooks" / "real_birads.ipynb").read_text()
+    assert "This set has no BI-RADS categories" in page
+    assert not list((real / "figures").glob("birads_*"))
 
 
 def test_a_run_verifies_and_a_changed_byte_is_named(run, tmp_path):

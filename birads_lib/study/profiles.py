@@ -23,6 +23,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "protocols": ("cascade",),
     "external_validation": ("cascade",),
     "label_meaning": (),
+    "real_birads": ("attention",),
     "paper_audit": ("cascade",),
     "cost": ("attention",),
     "verdict": ("cascade", "protocols", "label_meaning", "paper_audit"),

@@ -200,7 +200,8 @@ class FeatureBatches(TileBatches):
     """Batches of features that a frozen backbone gave once; else as ``TileBatches``.
 
     Args:
-        features: float16 or float32 (N, H, W, C), such as ``backbone_features`` keeps.
+        features: float16 or float32 (N, H, W, C), such as ``backbone_features`` keeps, or
+            ``ImageRows`` of them; read a batch at a time.
         targets: int (N,) class labels.
         batch_size: Rows a batch.
         seed: For the order. ``None``: in order. Nothing is turned or noised: the backbone
@@ -213,13 +214,14 @@ class FeatureBatches(TileBatches):
 
     def __init__(
         self,
-        features: NDArray[np.floating],
+        features: Any,
         targets: NDArray[np.int64],
         batch_size: int = 32,
         seed: int | None = None,
         balance: str = "none",
     ):
-        shape = (features.shape[1], features.shape[2], features.shape[3])
+        _, height, width, channels = features[:1].shape
+        shape = (height, width, channels)
         super().__init__(features, targets, shape, batch_size, seed, balance=balance)
 
     def _as_input(self, x: NDArray[Any], rng: np.random.Generator | None) -> NDArray[np.float32]:

@@ -1,0 +1,349 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The real BI-RADS
+#
+# **You will learn** how ordered categories are predicted and judged, how a frozen network is run
+# once and used many times, and how a stated probability of cancer compares with the ranges that
+# the ACR gives for each category.
+#
+# **You need** [](attention.ipynb) and [](label_meaning.ipynb). **Time**: under a minute on a
+# laptop.
+#
+# The title of the paper promises a BI-RADS score; its classes are lesion type and pathology. Here
+# the same network is asked for what the radiologist wrote: category 2, 3, 4 or 5.
+
+# %% tags=["parameters"]
+RUN = "_build/run/paper"  # where this run writes
+CASE_FILES = ""  # folder of CBIS-DDSM's four case description files, for a real set without BI-RADS
+SEED = 0
+FROZEN = True  # keep the scorer's backbone as it is and train what follows it; False trains all
+PRECISION = "float16"  # of the features kept on disk: "float16" or "float32"
+EPOCHS = 30
+PATIENCE = 6
+BATCH_SIZE = 32
+LEARNING_RATE = 1e-3
+BALANCE = "none"  # "none", "weights" or "sampling"
+VALIDATION = 0.1  # share of the training tiles, by group, that steers
+ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
+
+# %% tags=["hide-input"]
+import keras
+import numpy as np
+import pandas as pd
+
+from birads_lib import metrics
+from birads_lib.agreement import best_answers
+from birads_lib.cascade import apply_network
+from birads_lib.features import backbone_features
+from birads_lib.labels import GRADED, LESION_CLASSES, LESION_CODES
+from birads_lib.networks import (
+    category_probabilities,
+    join_at_features,
+    ordinal_scorer,
+    split_at_features,
+    weights_digest,
+)
+from birads_lib.study import figures
+from birads_lib.study.figures_birads import malignancy_by_grade
+from birads_lib.study.run import Run
+from birads_lib.tiles.assessments import DRAWN, assessments_of, conditional_table, graded_parts
+from birads_lib.tiles.feed import FeatureBatches, TileBatches
+from birads_lib.tiles.store import ImageRows
+from birads_lib.training import Recipe, save_model, train
+
+figures.use_style()
+run = Run(RUN, "real_birads", SEED)
+store, tiles = run.store, run.denoised()
+titles = [f"{c.code} {c.title}" for c in LESION_CLASSES]
+
+# %% [markdown]
+# ## Whose BI-RADS?
+#
+# A set made from CBIS-DDSM itself states the radiologist's category of each lesion
+# {cite:p}`lee2017`. The tiles of the Kaggle set do not, but those for training name their image,
+# and with CBIS-DDSM's case files at hand (`CASE_FILES`) the name gives the category. Simulated
+# tiles have no radiologist: theirs is drawn. Any other set has none, and the chapter ends here.
+
+# %%
+SOURCES = {
+    "stated": "The radiologist's category, as the set states it.",
+    "looked up": "The radiologist's category, looked up by image name in CBIS-DDSM's case files.",
+    "drawn": ":::{warning}\nThe tiles are **simulated** and their categories are **drawn**, a "
+    "lesion at a time, from how often real lesions of the same class got each category. What "
+    "follows shows the method. It is no result about women.\n:::",
+}
+MARK = "simulated tiles, drawn BI-RADS"  # shown where the set is simulated
+assessed = assessments_of(store, CASE_FILES, SEED)
+if assessed is None:
+    run.save_results({"available": False})
+    run.end("**This set has no BI-RADS categories.** The chapter ends here, without results.")
+else:
+    run.say(SOURCES[assessed.source])
+
+# %%
+parts = graded_parts(store.table, run.split(VALIDATION, ASIDE), assessed)
+lesions = assessed.grades.notna() & (parts != "")
+label = store.table["label"][lesions].map(dict(enumerate(titles, 1)))
+run.show_table(
+    pd.crosstab([parts[lesions], label.rename("class")], assessed.grades[lesions]),
+    "birads_counts",
+    f"Tiles by part, class and BI-RADS category ({assessed.source}).",
+    thousands=",",
+)
+
+# %% tags=["hide-input"]
+if assessed.source == DRAWN:
+    run.show_table(
+        conditional_table().set_axis(titles),
+        "birads_drawn_from",
+        "What the categories are drawn from: share of each among the lesion-views of a class in "
+        "CBIS-DDSM, categories 0 and 1 left out.",
+        tiles=False,
+        precision=3,
+    )
+
+# %% [markdown]
+# ## Ordered answers
+#
+# To answer 5 where the radiologist said 2 is worse than to answer 3. A softmax does not know that.
+# Here the last layer states how likely it is that the category lies above 2, above 3, above 4:
+#
+# $$P(y > k) = \sigma(w \cdot V + b_k), \qquad b_2 \ge b_3 \ge b_4$$
+#
+# with one weight vector $w$ for all three {cite:p}`cao2020`. Here the biases are in order by
+# construction, so the differences, which are the probabilities of the categories, are never
+# negative. The loss is the binary crossentropy of each of the three.
+#
+# ## A backbone that runs once
+#
+# The backbone is that of the trained scorer, and with `FROZEN = True` it stays as it is. Each tile
+# then gives the same features in every epoch, so they are computed once and kept on disk, under a
+# name made from the weights and the tiles. Only attention and the last layer learn: attention goes
+# on from the scorer's, the last layer is new. Tiles are not turned, and what the backbone
+# learned about C2 to C5 is all it can offer. `FROZEN = False` trains the whole network from there,
+# with turned tiles, at the full price of each epoch.
+
+# %%
+scorer = keras.saving.load_model(run.models / "scorer.keras", compile=False)
+backbone, head = split_at_features(scorer)
+rows = np.flatnonzero(parts != "")
+shown = ImageRows(tiles, rows)
+if FROZEN:
+    shown = backbone_features(backbone, shown, run.path / "features", PRECISION)
+    run.say(f"{len(rows):,} tiles gave features of {' x '.join(map(str, shown.shape[1:]))} each.")
+part, grade = parts.to_numpy()[rows], (assessed.grades[rows] - GRADED[0]).to_numpy(int)
+
+
+# %%
+def batches(name, **options):
+    chosen = np.flatnonzero(part == name)
+    images, targets = ImageRows(shown, chosen), grade[chosen]
+    if FROZEN:
+        return FeatureBatches(images, targets, BATCH_SIZE, **options)
+    turn = {"turn": True} if options else {}
+    return TileBatches(images, targets, scorer.input_shape[1:], BATCH_SIZE, **options, **turn)
+
+
+trained = train(
+    lambda: ordinal_scorer(head if FROZEN else scorer),
+    batches("train", seed=SEED, balance=BALANCE),
+    batches("validation"),
+    Recipe("grade", EPOCHS, LEARNING_RATE, PATIENCE, SEED),
+    run.models / "birads_trained.keras",
+)
+network = join_at_features(backbone, trained.model) if FROZEN else trained.model
+save_model(network, run.models / "birads.keras")
+
+# %% tags=["hide-input"]
+run.show_figure(
+    figures.epochs_panels(trained.history, "BI-RADS 2 to 5, means over the categories"),
+    "birads_epochs",
+    "Precision, sensitivity and specificity over epochs, means over BI-RADS 2 to 5.",
+    "Three panels over epochs, each with a training and a validation line.",
+)
+
+# %% [markdown]
+# ## On held-out tiles
+#
+# Each row of predictions keeps the four probabilities, the category, and beside them what the
+# scorer of [](attention.ipynb) said of the same tile. All that follows is computed from these rows.
+
+# %%
+judged = rows[part == "held-out"]
+official = (store.table["origin"].iloc[judged] != "training").all()
+names = store.table["tile"].iloc[judged]
+if official:
+    stored = pd.read_parquet(run.predictions / "scorer.parquet").set_index("tile")
+    classes = stored.loc[names, list(LESION_CODES)].to_numpy()
+else:
+    classes = apply_network(scorer, tiles[judged])
+
+# %%
+cumulative = trained.model.predict(batches("held-out").dataset(), verbose=0)
+answers = pd.DataFrame(category_probabilities(cumulative), columns=list(metrics.GRADE_SCORES))
+answers[list(LESION_CODES)] = classes
+predictions = run.save_predictions(
+    "real_birads",
+    store.table.iloc[judged],
+    answers.assign(assessment=grade[part == "held-out"] + GRADED[0]),
+    stage="birads",
+    split="held-out" if official else "validation",
+    protocol="official" if official else "tenth by group",
+    model=weights_digest(network),
+    threshold=np.nan,
+)
+scores = metrics.evaluate(predictions, "birads")
+
+# %% tags=["hide-input"]
+if not official:
+    run.say(
+        "No held-out tile has a category, so the scorer's validation part judges. It chose the "
+        "scorer's best epoch, so it is a little too kind; no group of it taught or steered here."
+    )
+
+# %% tags=["hide-input"]
+run.show_figure(
+    figures.confusion_single(
+        scores["confusion_matrix"], scores["classes"], "This study, held-out tiles"
+    ),
+    "birads_matrix",
+    f"BI-RADS category ({assessed.source}) against the predicted one, held-out tiles.",
+    "Heat map of four by four cells, BI-RADS 2 to 5, actual against predicted.",
+    mark=MARK,
+)
+
+# %% [markdown]
+# ## How far they agree
+#
+# Kappa takes out the agreement that two readers with the same habits would have by chance. Linear
+# weights count a mistake by its distance, quadratic ones by the square of it. Three answers stand
+# beside the network's:
+#
+# * the class scorer's class plus one, which is how the paper reads C2 to C5;
+# * the best constant answer;
+# * the best answer of a reader who knows the true class of each tile and nothing else, found by
+#   trying all, for each measure its own.
+
+# %%
+actual, group = metrics.actual_class(predictions, "birads"), predictions["group"]
+said = {
+    "this network": metrics.predicted_class(predictions, "birads"),
+    "class scorer, class plus one": metrics.predicted_class(predictions, "scorer"),
+    f"always {np.bincount(actual).argmax() + GRADED[0]}": np.full_like(
+        actual, np.bincount(actual).argmax()
+    ),
+}
+beside = {name: metrics.agreement(actual, given, group) for name, given in said.items()}
+by_class = metrics.confusion_matrix(predictions["label"] - 1, actual, len(GRADED))
+bound = best_answers(by_class, GRADED)
+
+# %%
+table = pd.DataFrame({k: {m: metrics.in_words(f) for m, f in v.items()} for k, v in beside.items()})
+table["best by true class"] = {name: metrics.in_words(found) for name, found in bound.items()}
+run.show_table(
+    table.rename(index=lambda name: name.replace("_", " ")),
+    "birads_agreement",
+    f"Agreement with the BI-RADS category ({assessed.source}) on held-out tiles, with 95 % "
+    "intervals by group.",
+)
+
+# %%
+quadratic = beside["this network"]["quadratic_kappa"]
+run.say(
+    f"Accuracy **{metrics.in_words(beside['this network']['accuracy'])}**, quadratic-weighted "
+    f"kappa **{metrics.in_words(quadratic)}** on {scores['tiles']:,} tiles of {scores['groups']:,} "
+    "groups."
+)
+
+# %% tags=["hide-input"]
+if assessed.source == DRAWN:
+    run.say(
+        "The categories were drawn from the class alone, so no picture tells more of them than the "
+        "class does. The best answer by class is therefore a **ceiling**: accuracy "
+        f"{metrics.in_words(bound['accuracy'])}, quadratic-weighted kappa "
+        f"{metrics.in_words(bound['quadratic_kappa'])} on these tiles. A network can pass it by "
+        "luck only, and what keeps it below is its doubt about the class."
+    )
+
+# %% [markdown]
+# ## Is a stated probability what the category promises?
+#
+# The ACR's atlas gives each category a range for the likelihood of cancer {cite:p}`acr2013`: 0 %
+# for 2, up to 2 % for 3, under 95 % for 4, and 95 % or more for 5. Below, tiles stand by the
+# category that the network gave them, with the share that is malignant, and the mean probability
+# of malignancy that the class scorer stated for the same tiles, P(C4) + P(C5).
+#
+# The ranges are for women in practice, where few lesions are cancer. A data set collects cancers,
+# and a share observed in it follows what was collected. Where only benign or only malignant tiles
+# got a category, the interval is the exact one for its groups.
+
+# %%
+malignancy = metrics.malignancy_by_grade(predictions)
+run.show_figure(
+    malignancy_by_grade(malignancy),
+    "birads_malignancy",
+    "Malignant tiles among those given each BI-RADS category, observed and as the class scorer "
+    "states it, over the ranges of the ACR; held-out tiles, 95 % intervals by group.",
+    "For each predicted category from two to five a shaded range, a round mark for the share "
+    "observed and a diamond for the mean probability stated, with whiskers.",
+    mark=MARK,
+)
+
+# %%
+columns = {
+    "tiles": "tiles",
+    "groups": "groups",
+    "rate": "malignant, observed",
+    "stated": "probability stated, mean",
+    "acr": "stated by the ACR",
+}
+rates = pd.DataFrame(malignancy).T.rename_axis("predicted BI-RADS")
+rates = rates.assign(
+    rate=rates["rate"].map(metrics.in_words), stated=rates["stated"].map(metrics.in_words)
+)
+run.show_table(
+    rates[list(columns)].rename(columns=columns),
+    "birads_malignancy_rates",
+    "The same as a table; shares are 0 to 1, the ACR's ranges in percent.",
+    thousands=",",
+)
+
+# %%
+run.save_results(
+    {
+        "available": True,
+        "source": assessed.source,
+        "birads": scores,
+        "beside": beside,
+        "bound_by_class": bound,
+        "malignancy": malignancy,
+        "frozen": FROZEN,
+        "epochs": len(trained.history),
+        "model": weights_digest(network),
+    }
+)
+
+# %% [markdown]
+# ## Summary
+#
+# * Ordered categories want an ordered answer, and a measure that knows how far off it is.
+# * A frozen backbone is run once; after that an epoch costs seconds.
+# * Drawn categories bound what can be reached, and the bound is known. Real ones may hold more
+#   than the class.
+# * A range that holds in practice need not hold where cancers were collected.
+#
+# ## Exercises
+#
+# 1. Recompute quadratic-weighted kappa from `predictions/real_birads.parquet` with
+#    `sklearn.metrics.cohen_kappa_score`.
+# 2. Take the largest of the four probabilities instead of the median. Which measure gains, which
+#    loses?
+# 3. What share of malignant tiles would a set need for a perfect class scorer to keep category 3
+#    within its range, if categories were drawn as here?
