@@ -1,0 +1,63 @@
+"""A run as a chapter sees it: a chapter that ends early, and one that goes on."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from birads_lib.study.notebooks import run_chapter
+from birads_lib.study.run import Run
+
+CHAPTER = """
+# %% tags=["parameters"]
+RUN = ""
+ENDS = True
+
+# %%
+from birads_lib.study.run import Run
+
+run = Run(RUN, "early", tiles=False)
+if ENDS:
+    run.save_results({"available": False})
+    run.end("Nothing to *see* here.")
+
+# %%
+if True:
+    print("later")
+run.save_results({"available": True})
+
+# %% [markdown]
+# Prose stays.
+
+# %%
+1 / 1
+"""
+
+
+@pytest.fixture(params=[True, False], ids=["ends", "goes on"])
+def executed(request, tmp_path):
+    """Whether the chapter ends early, the executed chapter, and its results."""
+    source = tmp_path / "early.py"
+    source.write_text(CHAPTER)
+    for name in ("notebooks", "figures"):
+        (tmp_path / name).mkdir()
+    target = tmp_path / "notebooks" / "early.ipynb"
+    parameters = {"RUN": str(tmp_path), "ENDS": request.param}
+    run_chapter(source, target, parameters, tmp_path / "figures")
+    results = json.loads((tmp_path / "results" / "early.json").read_text())
+    return request.param, nbformat.read(target, as_version=4), results
+
+
+def test_after_its_end_a_chapter_does_nothing_and_says_nothing(executed):
+    ends, notebook, results = executed
+    assert results == {"available": not ends}
+    outputs = [[o.output_type for o in c.get("outputs", [])] for c in notebook.cells][-4:]
+    assert outputs[0] == (["display_data"] if ends else [])
+    assert outputs[1] == ([] if ends else ["stream"])
+    assert outputs[3] == ([] if ends else ["execute_result"])
+
+
+def test_outside_a_notebook_the_program_ends(tmp_path: Path):
+    with pytest.raises(SystemExit, match="no more"):
+        Run(tmp_path, "early", tiles=False).end("no more")
