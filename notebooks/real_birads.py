@@ -89,6 +89,11 @@ else:
 
 # %%
 parts = graded_parts(store.table, run.split(VALIDATION, ASIDE), assessed)
+if empty := {"train", "validation", "held-out"} - set(parts):
+    run.save_results({"available": False})
+    run.end(f"**Too few tiles have a BI-RADS category** (none for: {', '.join(sorted(empty))}).")
+
+# %%
 lesions = assessed.grades.notna() & (parts != "")
 label = store.table["label"][lesions].map(dict(enumerate(titles, 1)))
 run.show_table(
@@ -170,7 +175,7 @@ run.show_figure(
 )
 
 # %% [markdown]
-# ## On held-out tiles
+# ## On tiles it did not see
 #
 # Each row of predictions keeps the four probabilities, the category, and beside them what the
 # scorer of [](attention.ipynb) said of the same tile. All that follows is computed from these rows.
@@ -179,6 +184,7 @@ run.show_figure(
 judged = rows[part == "held-out"]
 official = (store.table["origin"].iloc[judged] != "training").all()
 names = store.table["tile"].iloc[judged]
+judges = "held-out tiles" if official else "tiles of the validation part"
 if official:
     stored = pd.read_parquet(run.predictions / "scorer.parquet").set_index("tile")
     classes = stored.loc[names, list(LESION_CODES)].to_numpy()
@@ -211,10 +217,10 @@ if not official:
 # %% tags=["hide-input"]
 run.show_figure(
     figures.confusion_single(
-        scores["confusion_matrix"], scores["classes"], "This study, held-out tiles"
+        scores["confusion_matrix"], scores["classes"], f"This study, {judges}"
     ),
     "birads_matrix",
-    f"BI-RADS category ({assessed.source}) against the predicted one, held-out tiles.",
+    f"BI-RADS category ({assessed.source}) against the predicted one, {judges}.",
     "Heat map of four by four cells, BI-RADS 2 to 5, actual against predicted.",
     mark=MARK,
 )
@@ -223,9 +229,12 @@ run.show_figure(
 # ## How far they agree
 #
 # Kappa takes out the agreement that two readers with the same habits would have by chance. Linear
-# weights count a mistake by its distance, quadratic ones by the square of it. Three answers stand
-# beside the network's:
+# weights count a mistake by its distance, quadratic ones by the square of it. The network's answer
+# is the category at which its probabilities pass a half, the rule of {cite:t}`cao2020`: the median,
+# which is the least off on average and may lie between two categories that are likelier. Others
+# stand beside it:
 #
+# * the network's most probable category;
 # * the class scorer's class plus one, which is how the paper reads C2 to C5;
 # * the best constant answer;
 # * the best answer of a reader who knows the true class of each tile and nothing else, found by
@@ -235,6 +244,7 @@ run.show_figure(
 actual, group = metrics.actual_class(predictions, "birads"), predictions["group"]
 said = {
     "this network": metrics.predicted_class(predictions, "birads"),
+    "its most probable category": predictions[list(metrics.GRADE_SCORES)].to_numpy().argmax(axis=1),
     "class scorer, class plus one": metrics.predicted_class(predictions, "scorer"),
     f"always {np.bincount(actual).argmax() + GRADED[0]}": np.full_like(
         actual, np.bincount(actual).argmax()
@@ -250,7 +260,7 @@ table["best by true class"] = {name: metrics.in_words(found) for name, found in 
 run.show_table(
     table.rename(index=lambda name: name.replace("_", " ")),
     "birads_agreement",
-    f"Agreement with the BI-RADS category ({assessed.source}) on held-out tiles, with 95 % "
+    f"Agreement with the BI-RADS category ({assessed.source}) on {judges}, with 95 % "
     "intervals by group.",
 )
 
@@ -290,7 +300,7 @@ run.show_figure(
     malignancy_by_grade(malignancy),
     "birads_malignancy",
     "Malignant tiles among those given each BI-RADS category, observed and as the class scorer "
-    "states it, over the ranges of the ACR; held-out tiles, 95 % intervals by group.",
+    f"states it, over the ranges of the ACR; {judges}, 95 % intervals by group.",
     "For each predicted category from two to five a shaded range, a round mark for the share "
     "observed and a diamond for the mean probability stated, with whiskers.",
     mark=MARK,
@@ -343,7 +353,7 @@ run.save_results(
 #
 # 1. Recompute quadratic-weighted kappa from `predictions/real_birads.parquet` with
 #    `sklearn.metrics.cohen_kappa_score`.
-# 2. Take the largest of the four probabilities instead of the median. Which measure gains, which
-#    loses?
+# 2. Round the mean category under the four probabilities instead of taking the median. Which
+#    measure gains, which loses?
 # 3. What share of malignant tiles would a set need for a perfect class scorer to keep category 3
 #    within its range, if categories were drawn as here?
