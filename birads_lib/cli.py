@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from birads_lib.errors import ChapterError, DataError, StudyError
+from birads_lib.devices import DISTRIBUTE, DISTRIBUTIONS, HOSTS, chosen_distribution, read_member
+from birads_lib.errors import ChapterError, DataError, StudyError, UsageError
 
 DONE, FAILED, MISUSED = 0, 1, 2
 UNUSABLE_PATH = (
@@ -22,6 +24,7 @@ UNUSABLE_PATH = (
     NotADirectoryError,
     PermissionError,
 )
+CLUSTERS = ("slurm", "kubernetes")
 NOTICE = "Research software, not a medical device."
 
 Handler = Callable[[argparse.Namespace], int]
@@ -89,6 +92,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_study_options(study)
     study.add_argument("--cores", type=int, default=1, help="steps at a time (1)")
     study.add_argument("--book", action="store_true", help="also render the book")
+    study.add_argument(
+        "--distribute",
+        choices=DISTRIBUTIONS[:2],
+        help="train on one device or all local GPUs (one); for several hosts see birads step",
+    )
+    where = study.add_mutually_exclusive_group()
+    where.add_argument("--cluster", choices=CLUSTERS, help="run each step as a job of a cluster")
+    where.add_argument(
+        "--executor-profile", type=Path, metavar="PATH", help="likewise, by a profile of your own"
+    )
 
     predict = _command(commands, "predict", _predict, f"read tiles with a cascade. {NOTICE}")
     predict.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved cascade")
@@ -105,6 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     step = _command(commands, "step", _step, "run one step of the graph (what Snakemake calls)")
     step.add_argument("name", metavar="STEP", help="data, a chapter, results or html")
     step.add_argument("--stamp", type=Path, help="the stamp expected; another is refused")
+    step.add_argument(
+        "--distribute",
+        choices=DISTRIBUTIONS,
+        help="train on one device, all local GPUs, or the hosts of TF_CONFIG (one)",
+    )
     _add_study_options(step)
     return parser
 
@@ -194,15 +212,18 @@ def _study(options: argparse.Namespace) -> int:
     for chapter in CHAPTERS:  # before anything runs, since the last may take an hour to reach
         declared = declared_parameters(study.chapter(chapter))
         check_parameters(chapter, declared, study.parameters(chapter))
-    places = {"data": options.data, "external": options.external}
-    config = [f"profile={options.profile}", *(f"{k}={v}" for k, v in places.items() if v)]
+    chosen = {
+        "data": options.data,
+        "external": options.external,
+        "distribute": options.distribute,
+    }
+    config = [f"profile={options.profile}", *(f"{k}={v}" for k, v in chosen.items() if v)]
     command = [
         sys.executable,
         "-m",
         "snakemake",
         "book" if options.book else "run",
-        "--cores",
-        str(options.cores),
+        *_executor(options),
         "--rerun-triggers",
         "params",
         "--quiet",
@@ -218,12 +239,33 @@ def _study(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _executor(options: argparse.Namespace) -> list[str]:
+    """Where Snakemake runs the steps: here, or on the cluster that a profile describes."""
+    profile = options.executor_profile
+    if options.cluster:
+        profile = Path("cluster") / options.cluster
+    if profile is None:
+        return ["--cores", str(options.cores)]
+    if not (profile.is_file() or (profile / "config.yaml").is_file()):
+        raise UsageError(
+            f"{profile}: no Snakemake profile (config.yaml) there; give the file or its folder"
+        )
+    return ["--workflow-profile", str(profile)]
+
+
 def _step(options: argparse.Namespace) -> int:
     from birads_lib.errors import one_of
     from birads_lib.study.graph import CHAPTERS, Study, book_stamp, put_stamp
 
     study = Study(options.profile, options.data, options.external)
     step = one_of("step", options.name, ("data", *CHAPTERS, "results", "html"))
+    if options.distribute:
+        os.environ[DISTRIBUTE] = options.distribute  # for the chapter's own process
+    if chosen_distribution() == HOSTS:
+        one_of("step on several hosts", step, CHAPTERS)
+        if not read_member().chief:
+            study.help_chapter(step)
+            return DONE
     # Taken before the step runs: what changes meanwhile is not what ran.
     stamp = book_stamp(study) if step == "html" else study.stamp(step)
     if options.stamp and options.stamp != stamp:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,25 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from keras import ops
 from tqdm import tqdm
 
+from birads_lib.devices import (
+    HOSTS,
+    Settings,
+    chosen_distribution,
+    describe_choice,
+    path_to_write,
+    precision_for,
+    training_strategy,
+    visible_devices,
+)
 from birads_lib.errors import UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
 from birads_lib.networks import weights_digest
 from birads_lib.networks.ordinal import OrdinalCrossentropy, category_distance, predicted_category
+from birads_lib.replicas import ReplicatedModel, number_matters, wait_for_all
 from birads_lib.tiles.feed import TileBatches
 
 TASKS = ("denoise", "gate", "score", "grade")
@@ -29,10 +42,14 @@ LOSSES: dict[str, str | keras.losses.Loss] = {
     "score": "sparse_categorical_crossentropy",
     "grade": OrdinalCrossentropy(),
 }
+if chosen_distribution() == HOSTS:
+    training_strategy(HOSTS)  # before anything is calculated, or TensorFlow refuses
+
 FINAL_RATE = 0.02  # share of the learning rate left at the end of the cosine
 CODE = Path(__file__).parent
 CODE_THAT_TRAINS = (
     "training.py",
+    "replicas.py",
     "tiles/feed.py",
     "networks/attention.py",
     "networks/autoencoder.py",
@@ -98,6 +115,7 @@ def train(
     validation: TileBatches,
     recipe: Recipe,
     path: Path,
+    distribute: str | None = None,
 ) -> Trained:
     """Train a network, or take up where an identical training stopped.
 
@@ -110,26 +128,71 @@ def train(
         validation: Tiles that steer (best epoch, stopping); no group of ``batches``.
         recipe: How to train.
         path: Where the model goes, ``NAME.keras``; its history goes to ``NAME.json``.
+        distribute: ``"one"``, ``"local"`` or ``"hosts"``, see ``training_strategy``;
+            ``None`` takes what ``--distribute`` said. Several hosts share the folder of
+            ``path``, call this with equal arguments, and return when all have finished.
 
     Raises:
         UsageError: ``path`` does not end in ``.keras``.
     """
     if path.suffix != ".keras":
         raise UsageError(f"{path}: a model's file ends in .keras")
+    distribute = distribute or chosen_distribution()
+    strategy = training_strategy(distribute)
+    settings = _settings(strategy, distribute, path.stem)
     keras.utils.clear_session()  # layer names start anew, so that equal networks are equal
     keras.utils.set_random_seed(recipe.seed)
-    model = build()
-    key = _training_key(model, batches, validation, recipe)
-    if finished := _finished(path, key):
-        return finished
-    state = _Progress.resume(path, key, model, recipe, len(batches))
+    with path_to_write(path, distribute) as own_path:
+        with strategy.scope(), _policy(settings.policy):
+            model = build()
+            key = _training_key(model, batches, validation, recipe, strategy.num_replicas_in_sync)
+            if finished := _finished(own_path, key):
+                return finished
+            state = _Progress.resume(own_path, key, model, recipe, len(batches))
+            state.model.jit_compile = settings.jit_compile
+        _learn(state, batches, validation, recipe, strategy)
+        trained = state.finish()
+        if distribute == HOSTS:
+            wait_for_all(strategy)  # so that every host finds the model at its path
+    return trained
+
+
+def _settings(strategy: tf.distribute.Strategy, distribute: str, name: str) -> Settings:
+    """Precision and compilation on this host's devices; said on standard error."""
+    devices, replicas = visible_devices(), strategy.num_replicas_in_sync
+    settings = precision_for(devices, replicas)
+    line = describe_choice(distribute, devices, settings, replicas)
+    print(f"{name}: {line}", file=sys.stderr, flush=True)
+    return settings
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Build layers under a dtype policy; the policy of the session stays."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _learn(
+    state: _Progress,
+    batches: TileBatches,
+    validation: TileBatches,
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """Run the epochs that are left."""
+    replicated = strategy.num_replicas_in_sync > 1
+    learner = ReplicatedModel(state.model, strategy) if replicated else state.model
     while len(state.history) < recipe.epochs and state.waited < recipe.patience:
         epoch = len(state.history)
         batches.start_epoch(epoch)
         _seed_dropout(state.model, recipe.seed, epoch)
-        row = _one_epoch(state.model, batches, validation, f"{path.stem} {epoch + 1}", recipe)
+        row = _one_epoch(learner, batches, validation, f"{state.path.stem} {epoch + 1}", recipe)
         state.note(row, recipe)
-    return state.finish()
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -140,7 +203,11 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
 
 
 def _one_epoch(
-    model: keras.Model, batches: TileBatches, validation: TileBatches, name: str, recipe: Recipe
+    model: keras.Model | ReplicatedModel,
+    batches: TileBatches,
+    validation: TileBatches,
+    name: str,
+    recipe: Recipe,
 ) -> dict[str, float]:
     timer = _StepProgress(name, recipe.epochs, len(batches))
     logs = model.fit(
@@ -326,10 +393,16 @@ class _StepProgress(keras.callbacks.Callback):
 
 
 def _training_key(
-    model: keras.Model, batches: TileBatches, validation: TileBatches, recipe: Recipe
+    model: keras.Model,
+    batches: TileBatches,
+    validation: TileBatches,
+    recipe: Recipe,
+    replicas: int,
 ) -> str:
+    decides = {"replicas": replicas} if replicas > 1 and number_matters(model) else {}
     return fingerprint(
         {
+            **decides,
             "network": model.to_json(),
             "weights": weights_digest(model),
             "batches": batches.digest(),

@@ -353,3 +353,17 @@ def test_cbis_labels_writes_nothing_where_nothing_can_be_counted(tmp_path, capsy
     assert main(["cbis-labels", str(folder), "--out", str(out)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("gate", "TF_CONFIG: not set; several hosts need it"),
+        ("results", "step on several hosts: unknown 'results'; use one of data_merging"),
+    ],
+)
+def test_step_on_several_hosts_needs_them_named_and_a_chapter(step, told, monkeypatch, failing):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setenv("BIRADS_DISTRIBUTE", "one")  # put back when the test ends
+    assert told in failing("step", step, "--profile", "smoke", "--distribute", "hosts")

@@ -64,9 +64,9 @@ def denoising_autoencoder(
     for i, n in reversed(list(enumerate(filters, 1))):
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up_{i}")(x)
         x = layers.Conv2D(n, 3, padding="same", activation="relu", name=f"decode_{i}")(x)
-    x = layers.Conv2D(1, 3, padding="same", name="rebuild")(x)
-    x = layers.Cropping2D(padding, name="crop")(x)
-    x = GreyRange(name="denoised")(x)
+    x = layers.Conv2D(1, 3, padding="same", dtype="float32", name="rebuild")(x)
+    x = layers.Cropping2D(padding, dtype="float32", name="crop")(x)
+    x = GreyRange(dtype="float32", name="denoised")(x)
     return keras.Model(noisy, x, name="denoising_autoencoder")
 
 

@@ -71,7 +71,7 @@ def mobilenet_gate(
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dense(units, activation="relu", name="connected")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
-    infected = layers.Dense(1, activation="sigmoid", name="infected")(x)
+    infected = layers.Dense(1, activation="sigmoid", dtype="float32", name="infected")(x)
     return keras.Model(tile, infected, name="mobilenet_gate")
 
 

@@ -83,7 +83,7 @@ def attention_scorer(
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
-    score = layers.Dense(classes, activation="softmax", name="score")(x)
+    score = layers.Dense(classes, activation="softmax", dtype="float32", name="score")(x)
     return keras.Model(tile, score, name=f"attention_{backbone.lower()}")
 
 
@@ -113,7 +113,7 @@ def plain_cnn(
         x = layers.Conv2D(n, 3, padding="same", activation="relu", name=f"conv_{i}")(x)
         x = layers.MaxPooling2D(2, name=f"pool_{i}")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    score = layers.Dense(classes, activation="softmax", name="score")(x)
+    score = layers.Dense(classes, activation="softmax", dtype="float32", name="score")(x)
     return keras.Model(tile, score, name="plain_cnn")
 
 

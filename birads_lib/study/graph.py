@@ -14,6 +14,7 @@ import functools
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 PACKAGE = Path(__file__).parents[1]
+MODELS = "models"
 GENERATOR = "birads_lib.tiles.phantom"
 
 
@@ -107,6 +109,20 @@ class Study:
             self.run / "figures",
         )
 
+    def help_chapter(self, chapter: str) -> None:
+        """Run a chapter on a host that is not the chief, for the training they share.
+
+        It reads the chief's folder; but for trained models, what it writes is dropped.
+        """
+        with tempfile.TemporaryDirectory(prefix=f"birads-{chapter}-") as folder:
+            own = mirror_run(self.run, Path(folder) / self.run.name)
+            run_chapter(
+                NOTEBOOKS / f"{chapter}.py",
+                own / "notebooks" / f"{chapter}.ipynb",
+                {**self.parameters(chapter), "RUN": str(own)},
+                own / "figures",
+            )
+
     def collect(self) -> None:
         """Compute metrics and ledger from what the chapters left."""
         from birads_lib.study.ledger import write_results
@@ -147,6 +163,18 @@ class Study:
         return fingerprint(
             [self.profile.phantom, [_syntax(m) for m in sorted(_closure(GENERATOR))]]
         )
+
+
+def mirror_run(run: Path, folder: Path) -> Path:
+    """A folder of links to a run's files, so that writing over one leaves the run's alone.
+
+    Only ``models`` is the run's own: ``training.train`` decides who writes there.
+    """
+    source = run.resolve()
+    shutil.copytree(source, folder, copy_function=os.symlink, ignore=shutil.ignore_patterns(MODELS))
+    (source / MODELS).mkdir(exist_ok=True)
+    (folder / MODELS).symlink_to(source / MODELS)
+    return folder
 
 
 def put_stamp(stamp: Path) -> None:

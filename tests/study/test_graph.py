@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from birads_lib.errors import DataError
-from birads_lib.study.graph import Study, imported_modules
+from birads_lib.files import whole_file
+from birads_lib.study.graph import Study, imported_modules, mirror_run
 from birads_lib.study.profiles import CHAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,3 +174,21 @@ def test_a_name_counts_as_the_module_that_defines_it():
     assert "birads_lib.tiles.store" in found
     assert "birads_lib.tiles.ddsm10" not in found
     assert "birads_lib.cascade" in imported_modules("from birads_lib import Cascade")
+
+
+def test_what_a_helping_host_writes_leaves_the_chiefs_run_alone(tmp_path, listing):
+    run = tmp_path / "run" / "smoke"
+    for name in ("store/images.npy", "results/gate.json", "models/gate.keras"):
+        (run / name).parent.mkdir(parents=True)
+        (run / name).write_text("chief")
+    before = listing(run)
+    own = mirror_run(run, tmp_path / "own" / "smoke")
+    assert listing(own) == {n: c for n, c in before.items() if not n.startswith("models/")} | {
+        "models": b""
+    }
+    assert (own / "models" / "gate.keras").read_text() == "chief"
+    with whole_file(own / "results" / "gate.json") as partial:
+        partial.write_text("helper")
+    with whole_file(own / "figures" / "new.png") as partial:
+        partial.write_text("helper")
+    assert listing(run) == before

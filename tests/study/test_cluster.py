@@ -1,0 +1,122 @@
+"""Profiles for clusters: every step is planned, with what it asks of the cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from birads_lib.cli import main
+from birads_lib.study.profiles import CHAPTERS
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("notebooks", "book", "cluster", "Snakefile", "profiles.yml", "_config.yml", "_toc.yml")
+CLUSTERS = ("slurm", "kubernetes")
+STEPS = {"data", *CHAPTERS, "results", "html", "book"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A fresh copy of what a study reads: nothing has run there."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    return folder
+
+
+def dry_run(project: Path, cluster: str) -> str:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "snakemake", "book", "--dry-run", "--printshellcmds",
+            "--workflow-profile", f"cluster/{cluster}",
+            "--config", "profile=smoke", "distribute=local",
+        ],
+        cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, timeout=120,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=CLUSTERS)
+def planned(request, project) -> dict[str, str]:
+    """What a dry run says of each step."""
+    pytest.importorskip(
+        f"snakemake_executor_plugin_{request.param}", reason="needs the extra `cluster`"
+    )
+    said = dry_run(project, request.param)
+    blocks = re.split(r"^(?:local)?rule (\w+):$", said, flags=re.MULTILINE)
+    return dict(zip(blocks[1::2], blocks[2::2], strict=True))
+
+
+def test_every_step_is_planned(planned):
+    assert set(planned) == STEPS
+
+
+def test_chapters_that_train_ask_for_a_gpu_and_others_do_not(planned):
+    asking = {step for step, text in planned.items() if re.search(r"\bgpu=1\b", text)}
+    assert {"autoencoder", "gate", "attention"} <= asking
+    assert not asking & {"data", "data_merging", "label_meaning", "verdict", "results", "html"}
+    for step, text in planned.items():
+        assert re.search(r"\bmem_mb=\d{4,5}\b", text), step
+
+
+def test_step_gets_its_options_and_the_stamp_of_the_study(planned):
+    options = "--profile smoke --distribute local"
+    pattern = rf"birads step gate {options} --stamp _build/run/smoke/stamps/gate/[0-9a-f]{{16}} "
+    assert re.search(pattern, planned["gate"])
+    assert re.search(r"threads: 8\b", planned["gate"])
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_profile_names_only_steps_that_exist(cluster):
+    profile = yaml.safe_load((ROOT / "cluster" / cluster / "config.yaml").read_text())
+    assert profile["executor"] == cluster
+    assert set(profile["set-resources"]) <= STEPS
+
+
+@pytest.fixture
+def called(monkeypatch) -> list[list[str]]:
+    """Command lines that `birads study` would run."""
+    calls: list[list[str]] = []
+
+    def record(command, **_):
+        calls.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("birads_lib.cli.subprocess.run", record)
+    monkeypatch.chdir(ROOT)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--cores", "2"], ["--cores", "2"]),
+        (["--cluster", "slurm"], ["--workflow-profile", "cluster/slurm"]),
+        (["--cluster", "kubernetes"], ["--workflow-profile", "cluster/kubernetes"]),
+        (["--executor-profile", "cluster/slurm"], ["--workflow-profile", "cluster/slurm"]),
+    ],
+)
+def test_study_hands_the_steps_to_the_cluster(options, expected, called):
+    assert main(["study", "--profile", "smoke", "--distribute", "local", *options]) == 0
+    (command,) = called
+    assert command[4:6] == expected
+    assert ("--cores" in command) is (expected[0] == "--cores")
+    assert command[command.index("--config") + 1 :] == ["profile=smoke", "distribute=local"]
+
+
+def test_missing_executor_profile_is_told_in_one_line(called, capsys, tmp_path):
+    assert main(["study", "--profile", "smoke", "--executor-profile", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"birads: {tmp_path}: no Snakemake profile (config.yaml) there; give the file or its "
+        "folder\n"
+    )
+    assert not called
