@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from birads_lib.devices import (
     HOSTS,
+    ONE,
     Settings,
     chosen_distribution,
     describe_choice,
@@ -158,11 +159,12 @@ def train(
 
 
 def _settings(strategy: tf.distribute.Strategy, distribute: str, name: str) -> Settings:
-    """Precision and compilation on this host's devices; said on standard error."""
+    """Precision and compilation on this host's devices; a choice is said on standard error."""
     devices, replicas = visible_devices(), strategy.num_replicas_in_sync
     settings = precision_for(devices, replicas)
-    line = describe_choice(distribute, devices, settings, replicas)
-    print(f"{name}: {line}", file=sys.stderr, flush=True)
+    if distribute != ONE or len(devices) > 1:  # one CPU is no choice
+        line = describe_choice(distribute, devices, settings, replicas)
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
     return settings
 
 

@@ -24,6 +24,7 @@ from birads_lib.devices import (
     precision_for,
     read_member,
     training_strategy,
+    visible_devices,
 )
 from birads_lib.errors import UsageError
 from birads_lib.networks import denoising_autoencoder, mobilenet_gate, plain_cnn, weights_digest
@@ -261,6 +262,16 @@ def test_two_workers_and_two_processors_learn_the_same_with_batch_statistics(tra
     every = [*told(trained / "hosts", "statistics"), *told(trained / "mirrored", "statistics")]
     assert len(every) == 3
     assert len({each["digest"] for each in every}) == 1
+
+
+def test_local_training_without_a_gpu_runs_on_one_device(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BIRADS_DISTRIBUTE", "local")
+    local = learn("plain", tmp_path)
+    said = capsys.readouterr().err
+    monkeypatch.setenv("BIRADS_DISTRIBUTE", "one")
+    assert learn("plain", tmp_path / "one").digest == local.digest
+    if precision_for(visible_devices()).reason == "no GPU":
+        assert said.count("no GPU here: one device") == 1
 
 
 def test_training_is_repeated_alone_only_where_the_number_of_workers_matters(trained):
