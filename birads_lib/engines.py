@@ -163,8 +163,6 @@ def _fixed(shape: Any) -> tuple[int, ...]:
 
 
 def _read_keras(path: Path) -> KerasNetwork:
-    import keras
+    from birads_lib.networks import read_model
 
-    import birads_lib.networks  # noqa: F401 - registers the layers that models may hold
-
-    return KerasNetwork(keras.saving.load_model(path, compile=False))
+    return KerasNetwork(read_model(path))

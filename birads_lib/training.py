@@ -31,7 +31,7 @@ from birads_lib.devices import (
 )
 from birads_lib.errors import UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
-from birads_lib.networks import weights_digest
+from birads_lib.networks import read_model, weights_digest
 from birads_lib.networks.ordinal import OrdinalCrossentropy, category_distance, predicted_category
 from birads_lib.replicas import ReplicatedModel, number_matters, wait_for_all
 from birads_lib.tiles.feed import TileBatches
@@ -280,7 +280,7 @@ class _Progress:
         write_json(self.record, saved)
 
     def finish(self) -> Trained:
-        self.model = keras.saving.load_model(self.best, compile=False)
+        self.model = read_model(self.best)
         save_model(self.model, self.path)
         digest = weights_digest(self.model)
         described = {
@@ -422,6 +422,6 @@ def _finished(path: Path, key: str) -> Trained | None:
     described = read_json(description)
     if described["key"] != key or described["file"] != sha256(path):
         return None
-    model = keras.saving.load_model(path, compile=False)
+    model = read_model(path)
     history = pd.DataFrame(described["history"])
     return Trained(model, history, described["weights"], reused=True)

@@ -27,12 +27,12 @@ SCAN = "P_00820_LEFT_CC"  # the real scan shown; a malignant mass, BI-RADS 5
 SCAN_STRIDE = 100  # px of .1 mm between windows
 
 # %% tags=["hide-input"]
-import keras
 import numpy as np
 import pandas as pd
 
 from birads_lib import Cascade, metrics
 from birads_lib.labels import CODES
+from birads_lib.networks import read_model
 from birads_lib.study import figures, paper
 from birads_lib.study.run import Run
 from birads_lib.tiles.cbis import example_scans
@@ -50,8 +50,7 @@ store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 
 # %%
 parts = {
-    name: keras.saving.load_model(run.models / f"{name}.keras", compile=False)
-    for name in ("autoencoder", "gate", "scorer")
+    name: read_model(run.models / f"{name}.keras") for name in ("autoencoder", "gate", "scorer")
 }
 about = {"profile": run.path.name, "data": store.digest, "simulated": store.simulated}
 cascade = Cascade(**parts, threshold=THRESHOLD, about=about)

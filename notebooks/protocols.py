@@ -35,14 +35,13 @@ VALIDATION = 0.1  # share of the training tiles, by group, that steered
 ASIDE = 0.1  # share of the other training records, at random, kept for this chapter
 
 # %% tags=["hide-input"]
-import keras
 import numpy as np
 import pandas as pd
 
 from birads_lib import metrics
 from birads_lib.cascade import apply_network
 from birads_lib.labels import LESION_CODES
-from birads_lib.networks import weights_digest
+from birads_lib.networks import read_model, weights_digest
 from birads_lib.study import figures
 from birads_lib.study.run import Run
 from birads_lib.tiles.leakage import (
@@ -82,10 +81,7 @@ if left_out := [PARTS[part] for part in PARTS if part not in complete]:
     )
 
 # %%
-gate, scorer = (
-    keras.saving.load_model(run.models / f"{name}.keras", compile=False)
-    for name in ("gate", "scorer")
-)
+gate, scorer = (read_model(run.models / f"{name}.keras") for name in ("gate", "scorer"))
 denoised = run.denoised()
 scores = pd.DataFrame({"gate": apply_network(gate, denoised)[:, 0]})
 scores[list(LESION_CODES)] = np.nan

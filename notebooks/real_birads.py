@@ -34,7 +34,6 @@ VALIDATION = 0.1  # share of the training tiles, by group, that steers
 ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
 
 # %% tags=["hide-input"]
-import keras
 import numpy as np
 import pandas as pd
 
@@ -47,6 +46,7 @@ from birads_lib.networks import (
     category_probabilities,
     join_at_features,
     ordinal_scorer,
+    read_model,
     split_at_features,
     weights_digest,
 )
@@ -136,7 +136,7 @@ if assessed.source == DRAWN:
 # with turned tiles, at the full price of each epoch.
 
 # %%
-scorer = keras.saving.load_model(run.models / "scorer.keras", compile=False)
+scorer = read_model(run.models / "scorer.keras")
 backbone, head = split_at_features(scorer)
 rows = np.flatnonzero(parts != "")
 shown = ImageRows(tiles, rows)

@@ -2,7 +2,7 @@
 
 from birads_lib.networks.attention import ChannelAttention, SpatialAttention
 from birads_lib.networks.autoencoder import denoising_autoencoder
-from birads_lib.networks.backbones import EFFICIENTNETS, weights_digest
+from birads_lib.networks.backbones import EFFICIENTNETS, read_model, weights_digest
 from birads_lib.networks.gate import mobilenet_gate
 from birads_lib.networks.ordinal import OrdinalHead, category_probabilities, ordinal_scorer
 from birads_lib.networks.scorer import (
@@ -26,6 +26,7 @@ __all__ = [
     "mobilenet_gate",
     "ordinal_scorer",
     "plain_cnn",
+    "read_model",
     "split_at_features",
     "weights_digest",
 ]

@@ -82,7 +82,7 @@ def _with_weights_file(
     model = build(input_shape=input_shape, weights=None, include_top=False, **options)
     try:
         if path.suffix == ".keras":
-            model.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+            model.set_weights(read_model(path).get_weights())
         else:
             model.load_weights(path)
     except (ValueError, OSError, KeyError, TypeError) as error:
@@ -108,6 +108,14 @@ def _refuse_download(name: str, input_shape: tuple[int, int, int], alpha: float)
             f"weights: ImageNet weights of {name} are not in {cache / file}; nothing is downloaded "
             "here: fetch them once with keras.applications, or give weights=None or a file"
         )
+
+
+def read_model(path: Path) -> keras.Model:
+    """Read a ``.keras`` file, uncompiled; code that a file might carry is refused.
+
+    The layers of this package are known by the time it is called, whatever the file holds.
+    """
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def weights_digest(model: keras.Model) -> str:

@@ -20,7 +20,12 @@ import pandas as pd
 
 from birads_lib.errors import DataError
 from birads_lib.files import read_json
-from birads_lib.networks import attention_scorer, denoising_autoencoder, mobilenet_gate
+from birads_lib.networks import (
+    attention_scorer,
+    denoising_autoencoder,
+    mobilenet_gate,
+    read_model,
+)
 from birads_lib.networks.cost import Cost, Peaks, cost_of
 from birads_lib.study.profiles import chapter_settings
 from birads_lib.tiles.layout import TRAINING_COUNTS
@@ -215,7 +220,7 @@ def trainings_of_run(
         learning, steering = (
             min(most, int((taken & (split == part)).sum())) for part in ("train", "validation")
         )
-        model = keras.saving.load_model(path, compile=False)
+        model = read_model(path)
         step = cost_of(model, given["BATCH_SIZE"])
         found[stage] = Training(step, learning, steering, given["EPOCHS"])
     return found
