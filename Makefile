@@ -39,7 +39,7 @@ sync: $(READY) ## make the paired .ipynb from notebooks/*.py
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
 lock: $(READY) ## pin all dependencies of pyproject.toml anew
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade -o requirements.lock
 
 bench: $(READY) ## measure the speeds the study states (ONLY=merge, SIZE=full)
