@@ -32,13 +32,14 @@ from birads_lib.tiles.store import (
     TileStore,
     load_array,
     open_images,
+    streamed,
     writing_store,
 )
 from birads_lib.tiles.tfrecord import (
+    ExampleDecoder,
     Examples,
     MalformedExampleError,
     count_records,
-    decode_examples,
     read_blocks,
 )
 
@@ -70,6 +71,7 @@ class Merged:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
+    decode: ExampleDecoder = field(default_factory=ExampleDecoder)
 
 
 def merge_ddsm10(
@@ -255,27 +257,33 @@ def _read_training_file(path: Path, source: Path, writer: StoreWriter, merged: M
 def _read_records(
     path: Path, first: int, payloads: NDArray[np.uint8], merged: Merged
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
-    """Check a block of records: their tiles (n, 299, 299), labels (n,) and file names."""
-    images = np.empty((len(payloads), layout.TILE, layout.TILE), np.uint8)
-    labels = np.empty(len(payloads), np.int64)
-    names = [""] * len(payloads)
+    """Check a block of records: their tiles (n, 299, 299), labels (n,) and file names.
+
+    Where all are built alike, the tiles are a view of the block.
+    """
     try:
-        for examples in decode_examples(payloads):
-            records = [f"{path}: record {first + row}" for row in examples.rows]
-            raw = _checked_images(records[0], examples)
-            images[examples.rows] = raw.reshape(-1, layout.TILE, layout.TILE)
-            labels[examples.rows] = _checked_labels(records, examples)
-            filenames = examples.features.get(layout.FEATURE_FILENAME)
-            for position, row in enumerate(examples.rows):
-                names[row] = _checked_name(records[position], filenames, position)
-            for extra in examples.features.keys() - set(layout.FEATURES):
-                merged.remarks[f"extra feature {extra!r} passed over"] += len(examples.rows)
+        builds = list(merged.decode(payloads))
     except MalformedExampleError as error:
         raise DataError(
             f"{path}: record {first + error.row} is not an example ({error}); download it again"
         ) from None
+    labels = np.empty(len(payloads), np.int64)
+    names = [""] * len(payloads)
+    tiles = []
+    for examples in builds:
+        records = [f"{path}: record {first + row}" for row in examples.rows]
+        tiles.append(_checked_images(records[0], examples))
+        labels[examples.rows] = _checked_labels(records, examples)
+        filenames = examples.features.get(layout.FEATURE_FILENAME)
+        for position, row in enumerate(examples.rows):
+            names[row] = _checked_name(records[position], filenames, position)
+        for extra in examples.features.keys() - set(layout.FEATURES):
+            merged.remarks[f"extra feature {extra!r} passed over"] += len(examples.rows)
     merged.remarks["file name absent"] += names.count("")
-    return images, labels, names
+    if len(builds) == 1:
+        return tiles[0], labels, names
+    order = np.argsort(np.concatenate([examples.rows for examples in builds]))
+    return np.concatenate(tiles)[order], labels, names
 
 
 def _checked_images(record: str, examples: Examples) -> NDArray[np.uint8]:
@@ -286,7 +294,7 @@ def _checked_images(record: str, examples: Examples) -> NDArray[np.uint8]:
             f"{record} has an image of {size} bytes; expected {layout.IMAGE_BYTES:,} "
             f"({layout.TILE} x {layout.TILE}); give the unchanged file of the data set"
         )
-    return raw
+    return raw.reshape(-1, layout.TILE, layout.TILE)
 
 
 def _checked_labels(records: list[str], examples: Examples) -> NDArray[np.int64]:
@@ -346,9 +354,9 @@ def _read_held_out(
     writer: StoreWriter,
     merged: Merged,
 ) -> None:
-    images = open_images(data)
+    images = streamed(open_images(data))
     for start in range(0, len(images), BLOCK):
-        writer.append(np.array(images[start : start + BLOCK]))
+        writer.append(images[start : start + BLOCK])
     relative = data.relative_to(source).as_posix()
     for index, label in enumerate(labels.tolist()):
         entry = describe(f"{name}/{index:05d}", label, "")

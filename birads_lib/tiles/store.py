@@ -307,12 +307,12 @@ class StoreWriter:
             raise UsageError(
                 f"append: {images.dtype} {images.shape} given; expected uint8 (n, {TILE}, {TILE})"
             )
-        block = np.ascontiguousarray(images)
+        rows = [np.ascontiguousarray(image).reshape(-1) for image in images]
         if len(self._digests) >= PENDING:
             self._digests[-PENDING].result()
-        self._digests.append(self._pool.submit(pixel_digests, block))
-        self._file.write(block.data)
-        self.count += len(block)
+        self._digests.append(self._pool.submit(pixel_digests, images))
+        self._file.writelines(row.data for row in rows)
+        self.count += len(rows)
 
     def digests(self) -> list[str]:
         """SHA-256 of each tile written so far."""

@@ -53,20 +53,21 @@ def frame(payload: bytes) -> bytes:
 def read_blocks(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Yield the payloads of a file, a run of equally long ones at a time, in order.
 
-    Both checksums of every frame are verified. Memory stays at ``READ_AHEAD`` bytes, or
-    at one frame where that is longer.
+    Both checksums of every frame are verified. A run is at most ``READ_AHEAD`` bytes, or
+    one frame where that is longer.
 
     Returns:
-        Arrays uint8 (n, length), n >= 1; the next one overwrites it.
+        Arrays uint8 (n, length), n >= 1; rows of what was read, not copied.
 
     Raises:
         DataError: A frame is truncated, a checksum is wrong, or a length is absurd.
     """
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        buffer = np.empty(min(READ_AHEAD, size), np.uint8)
+        length = min(READ_AHEAD, size)
         index = start = 0
         while start < size:
+            buffer = np.empty(length, np.uint8)
             filled = os.preadv(file.fileno(), [buffer.data], start)
             used = 0
             while frames := _equal_frames(path, index, start + used, buffer[used:filled]):
@@ -77,7 +78,7 @@ def read_blocks(path: Path) -> Iterator[NDArray[np.uint8]]:
                 index += count
                 used += count * stride
             if not used:
-                buffer = _room_for_frame(path, index, start, size, buffer[:filled])
+                length = _length_of_frame(path, index, start, size, buffer[:filled])
             start += used
 
 
@@ -127,10 +128,10 @@ def _verify_payloads(path: Path, index: int, start: int, frames: NDArray[np.uint
         )
 
 
-def _room_for_frame(
+def _length_of_frame(
     path: Path, index: int, start: int, size: int, content: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """A buffer for a frame longer than the last one; there is such a frame, or it is cut off."""
+) -> int:
+    """Bytes of a frame that is longer than what was read; or the file ends within it."""
     needed = size
     if len(content) >= HEADER_BYTES:
         needed = FRAME_BYTES + _payload_length(path, index, start, content[:HEADER_BYTES].tobytes())
@@ -138,7 +139,7 @@ def _room_for_frame(
         raise DataError(
             f"{_record(path, index, start)} is truncated; copy or download the file again"
         )
-    return np.empty(needed, np.uint8)
+    return needed
 
 
 def _record(path: Path, index: int, start: int) -> str:
@@ -182,29 +183,43 @@ class Examples:
     features: dict[str, NDArray[Any] | None]
 
 
-def decode_examples(payloads: NDArray[np.uint8]) -> Iterator[Examples]:
-    """Decode equally long serialised ``tf.train.Example``, as few builds as there are.
+class ExampleDecoder:
+    """Decodes blocks of serialised ``tf.train.Example``, as few builds as there are.
 
     One record is parsed; all whose bytes outside of the values equal its own are built
-    alike, so their values are columns of the block.
-
-    Args:
-        payloads: uint8 (n, length), as ``read_blocks`` gives.
-
-    Raises:
-        ValueError: A payload is not a well-formed example; ``row`` of the error tells which.
+    alike, so their values are columns of the block. The last build is remembered, for
+    the next block is most likely of it too.
     """
-    waiting = np.arange(len(payloads))
-    while len(waiting):
-        block = payloads if len(waiting) == len(payloads) else payloads[waiting]
-        try:
-            spans = _value_spans(memoryview(block[0]))
-        except ValueError as error:
-            raise MalformedExampleError(str(error), int(waiting[0])) from None
-        alike = _built_alike(block, spans)
-        same = block if alike.all() else block[alike]
-        yield Examples(waiting[alike], {name: _column(same, s) for name, s in spans.items()})
-        waiting = waiting[~alike]
+
+    def __init__(self) -> None:
+        self._build: _Build | None = None
+
+    def __call__(self, payloads: NDArray[np.uint8]) -> Iterator[Examples]:
+        """Decode equally long payloads, uint8 (n, length), as ``read_blocks`` gives.
+
+        Raises:
+            MalformedExampleError: A payload is not a well-formed example.
+        """
+        waiting, block = np.arange(len(payloads)), payloads
+        while len(waiting):
+            alike = self._alike(block)
+            if not alike.any():
+                self._build = _parse(block[0], int(waiting[0]))
+                alike = self._alike(block)
+            assert self._build is not None
+            same = block if alike.all() else block[alike]
+            yield Examples(waiting[alike], self._build.columns(same))
+            waiting, block = waiting[~alike], block[~alike] if len(same) < len(block) else block
+
+    def _alike(self, block: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        if self._build is None or self._build.length != block.shape[1]:
+            return np.zeros(len(block), bool)
+        return self._build.same(block)
+
+
+def decode_examples(payloads: NDArray[np.uint8]) -> Iterator[Examples]:
+    """Decode one block of equally long payloads; see ``ExampleDecoder``."""
+    return ExampleDecoder()(payloads)
 
 
 class MalformedExampleError(ValueError):
@@ -221,7 +236,7 @@ def decode_example(payload: bytes) -> dict[str, Feature]:
     Raises:
         ValueError: The payload is not a well-formed example.
     """
-    spans = _value_spans(memoryview(payload))
+    spans = _value_spans(payload.data)
     block = np.frombuffer(payload, np.uint8)[np.newaxis]
     values: dict[str, Feature] = {}
     for name, span in spans.items():
@@ -325,17 +340,32 @@ def _read_varint(payload: memoryview, position: int, stop: int) -> tuple[int, in
         shift += 7
 
 
-def _built_alike(
-    payloads: NDArray[np.uint8], spans: Mapping[str, _Span | None]
-) -> NDArray[np.bool_]:
-    """Which payloads equal the first in all that is no value, and in how long numbers are."""
-    first = payloads[0]
-    values = sorted((s.start, s.stop, s.kind) for s in spans.values() if s is not None)
-    edges = [0, *(edge for start, stop, _ in values for edge in (start, stop)), len(first)]
-    fixed = _places(zip(edges[::2], edges[1::2], strict=True))
-    numbers = _places((start, stop) for start, stop, kind in values if kind == INT64_LIST)
-    same = (payloads[:, fixed] == first[fixed]).all(axis=1)
-    return same & ((payloads[:, numbers] ^ first[numbers]) < 0x80).all(axis=1)
+class _Build:
+    """How a payload is built: where its values stand, and all bytes that are no value."""
+
+    def __init__(self, payload: NDArray[np.uint8], spans: Mapping[str, _Span | None]):
+        self.length, self.spans = len(payload), spans
+        values = sorted((s.start, s.stop, s.kind) for s in spans.values() if s is not None)
+        edges = [0, *(edge for start, stop, _ in values for edge in (start, stop)), len(payload)]
+        self._fixed = _places(zip(edges[::2], edges[1::2], strict=True))
+        self._numbers = _places((start, stop) for start, stop, kind in values if kind == INT64_LIST)
+        self._fixed_bytes, self._number_bytes = payload[self._fixed], payload[self._numbers]
+
+    def same(self, payloads: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which payloads, uint8 (n, length), are built so, with numbers as long as here."""
+        same = (payloads[:, self._fixed] == self._fixed_bytes).all(axis=1)
+        return same & ((payloads[:, self._numbers] ^ self._number_bytes) < 0x80).all(axis=1)
+
+    def columns(self, payloads: NDArray[np.uint8]) -> dict[str, NDArray[Any] | None]:
+        """The values of payloads that are built so."""
+        return {name: _column(payloads, span) for name, span in self.spans.items()}
+
+
+def _parse(payload: NDArray[np.uint8], row: int) -> _Build:
+    try:
+        return _Build(payload, _value_spans(payload.data))
+    except ValueError as error:
+        raise MalformedExampleError(str(error), row) from None
 
 
 def _places(ranges: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
