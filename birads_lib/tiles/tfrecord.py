@@ -236,7 +236,7 @@ def decode_example(payload: bytes) -> dict[str, Feature]:
     Raises:
         ValueError: The payload is not a well-formed example.
     """
-    spans = _value_spans(payload.data)
+    spans = _value_spans(memoryview(payload))
     block = np.frombuffer(payload, np.uint8)[np.newaxis]
     values: dict[str, Feature] = {}
     for name, span in spans.items():
