@@ -56,6 +56,7 @@ CODE_THAT_TRAINS = (
     "networks/autoencoder.py",
     "networks/backbones.py",
     "networks/gate.py",
+    "networks/normalization.py",
     "networks/ordinal.py",
     "networks/scorer.py",
 )

@@ -10,12 +10,9 @@ from typing import Any
 import keras
 
 from birads_lib.errors import DataError, UsageError, one_of
+from birads_lib.networks.normalization import BATCH_NORM_MOMENTUM
 
 EFFICIENTNETS = tuple(f"EfficientNetB{i}" for i in range(8))
-BATCH_NORM_MOMENTUM = 0.9
-"""MobileNetV2 ships with .999: after a few hundred steps its moving averages still
-hold their first values, and validation looks like chance."""
-
 MOBILENET_SIDES = (96, 128, 160, 192, 224)
 """Input sizes, px, that MobileNetV2's ImageNet weights come in; others take the last."""
 

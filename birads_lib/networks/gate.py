@@ -12,8 +12,8 @@ from birads_lib.networks.backbones import (
     Weights,
     build_backbone,
     cut_after,
-    set_batch_norm_momentum,
 )
+from birads_lib.networks.normalization import with_fused_normalization
 
 FIRST_CONVOLUTION = "Conv1"
 SMALLEST_SIDE = 32  # px, MobileNetV2 halves its input five times
@@ -63,8 +63,7 @@ def mobilenet_gate(
     if weights is not None:
         colour = build_backbone("MobileNetV2", (height, width, 3), weights, alpha=alpha)
         take_weights_for_grey(backbone, colour)
-    set_batch_norm_momentum(backbone)
-    backbone = cut_after(backbone, last_block, "block_{}_")
+    backbone = with_fused_normalization(cut_after(backbone, last_block, "block_{}_"))
     tile = keras.Input(input_shape, name="tile")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(tile)
     x = backbone(x)

@@ -15,8 +15,8 @@ from birads_lib.networks.backbones import (
     build_backbone,
     check_backbone,
     cut_after,
-    set_batch_norm_momentum,
 )
+from birads_lib.networks.normalization import with_fused_normalization
 
 PRINTED_INPUT = (200, 150, 3)
 """Input shape of section IV; height, width, channels in Keras' order."""
@@ -70,8 +70,7 @@ def attention_scorer(
     if input_shape[-1] != 3:
         raise UsageError(f"attention_scorer: {input_shape[-1]} channels given; expected three")
     features = build_backbone(backbone, input_shape, weights)
-    set_batch_norm_momentum(features)
-    features = cut_after(features, last_block, "block{}")
+    features = with_fused_normalization(cut_after(features, last_block, "block{}"))
     tile = keras.Input(input_shape, name="tile")
     x = features(tile)
     if attention in ("both", "spatial"):

@@ -126,18 +126,14 @@ class TileBatches:
         if not 0 <= index < len(self):
             raise IndexError(index)
         rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        x = np.asarray(self.images[rows])
         y = self.targets[rows]
-        rng = None
+        rng = turns = None
         if self.seed is not None:
             rng = np.random.default_rng([self.seed, self._epoch, index])
-            if self.turn:
-                turns = rng.integers(8, size=len(rows))
-                x = _turned(x, turns)
-                y = _turned(y, turns) if self.rebuilds else y
-        batch = self._as_input(x, rng)
+            turns = rng.integers(8, size=len(rows)) if self.turn else None
+        batch = self._as_input(np.asarray(self.images[rows]), turns, rng)
         if self.rebuilds:
-            return batch, network_input(resize_tiles(y, self.input_shape[:2]), 1)
+            return batch, network_input(self._resized(y, turns), 1)
         if self.balance == "weights":
             return batch, y, self._class_weights()[y]
         return batch, y
@@ -170,14 +166,36 @@ class TileBatches:
         return digest.hexdigest()
 
     def _as_input(
-        self, x: NDArray[np.uint8], rng: np.random.Generator | None
+        self,
+        x: NDArray[np.uint8],
+        turns: NDArray[np.int64] | None,
+        rng: np.random.Generator | None,
     ) -> NDArray[np.float32]:
-        batch = network_input(resize_tiles(x, self.input_shape[:2]), self.input_shape[2])
+        batch = network_input(self._resized(x, turns), self.input_shape[2])
         if self.noise and rng is not None:
             strength = self.noise * rng.random((len(batch), 1, 1, 1), np.float32)
             batch += strength * rng.standard_normal((*batch.shape[:3], 1), np.float32)
             np.clip(batch, 0, 255, out=batch)
         return batch
+
+    def _resized(
+        self, images: NDArray[np.uint8], turns: NDArray[np.int64] | None
+    ) -> NDArray[np.uint8]:
+        """Images at the network's size, each in one of the square's eight symmetries.
+
+        They are turned when they are small. Averages over areas do not mind the order.
+        """
+        height, width = self.input_shape[:2]
+        if turns is None:
+            return resize_tiles(images, (height, width))
+        turned = np.empty((len(images), height, width), np.uint8)
+        for lying in (False, True):
+            rows = np.flatnonzero((turns % 2 == 1) == lying)
+            small = resize_tiles(images[rows], (width, height) if lying else (height, width))
+            for row, image in zip(rows, small, strict=True):
+                flipped = image[:, ::-1] if turns[row] >= 4 else image
+                turned[row] = np.rot90(flipped, turns[row] % 4)
+        return turned
 
     def _class_weights(self) -> NDArray[np.float32]:
         """Weight of each class, mean 1 over the tiles, float32 (classes,)."""
@@ -185,15 +203,6 @@ class TileBatches:
         return (len(self.targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(
             np.float32
         )
-
-
-def _turned(images: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """One of the square's eight symmetries for each image (N, S, S)."""
-    turned = np.empty_like(images)
-    for image, target, turn in zip(images, turned, turns, strict=True):
-        flipped = image[:, ::-1] if turn >= 4 else image
-        target[...] = np.rot90(flipped, turn % 4)
-    return turned
 
 
 class FeatureBatches(TileBatches):
@@ -224,5 +233,5 @@ class FeatureBatches(TileBatches):
         shape = (height, width, channels)
         super().__init__(features, targets, shape, batch_size, seed, balance=balance)
 
-    def _as_input(self, x: NDArray[Any], rng: np.random.Generator | None) -> NDArray[np.float32]:
+    def _as_input(self, x: NDArray[Any], *_: Any) -> NDArray[np.float32]:
         return x.astype(np.float32)

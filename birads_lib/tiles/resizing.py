@@ -29,4 +29,6 @@ def resize_tiles(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
 
 def network_input(images: NDArray[np.uint8], channels: int) -> NDArray[np.float32]:
     """Grey images as a network takes them: float32 (N, H, W, channels), 0..255."""
-    return np.repeat(images[..., np.newaxis].astype(np.float32), channels, axis=-1)
+    wanted = np.empty((*images.shape, channels), np.float32)
+    wanted[...] = images[..., np.newaxis]
+    return wanted
