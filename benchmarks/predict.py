@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import FULL, QUICK, USUAL, Alternative, Result, take_turns
-from benchmarks.sets import simulated_store
+from benchmarks.sets import BENCH, simulated_store
+from birads_lib.cascade import PARTS, Cascade
+from birads_lib.engines import DEFAULT, SUFFIXES
 from birads_lib.labels import CODES
 from birads_lib.study.profiles import chapter_settings
 from birads_lib.tiles.layout import HELD_OUT_COUNTS, TRAINING_COUNTS
@@ -30,8 +33,7 @@ POSITIVES = 1 - TOTALS[0] / sum(TOTALS)
 """Share of the Kaggle set's tiles that is infected; the share that is let through here."""
 
 EVERY_TILE = "both Keras networks on every tile"
-ENGINES: dict[str, dict[str, Any]] = {"Keras": {}}
-"""Engines that run the networks, by name: what to pass to ``Cascade`` for each."""
+FORMS = ("onnx", "litert")  # those that the engines read, beside Keras' own
 LEAST_GAIN = 5
 
 
@@ -45,25 +47,27 @@ def measure(size: str = USUAL, cascade: Path = CASCADE) -> Result:
     alternatives = [Alternative(EVERY_TILE, lambda: predict_all(parts, tiles), len(tiles))]
     passed = {}
     ways = (False, True) if parts["autoencoder"] else (False,)
-    for (name, options), denoise in itertools.product(ENGINES.items(), ways):
-        full = f"cascade with denoising, {name}" if denoise else f"cascade, {name}"
-        predictor = _selective(parts, tiles, denoise, options)
-        passed[full] = float((predictor.predict(tiles)["predicted"] != CODES[0]).mean())
-        predict = functools.partial(predictor.predict, tiles)
-        alternatives.append(Alternative(full, predict, len(tiles)))
-    predict_all(parts, tiles)  # traces the networks, as the line above did
+    with tempfile.TemporaryDirectory(dir=BENCH) as folder:
+        for engine, denoise in itertools.product(SUFFIXES, ways):
+            name = f"cascade with denoising, {engine}" if denoise else f"cascade, {engine}"
+            predictor = _selective(parts, Path(folder), tiles, denoise, engine)
+            passed[name] = float((predictor.predict(tiles)["predicted"] != CODES[0]).mean())
+            predict = functools.partial(predictor.predict, tiles)
+            alternatives.append(Alternative(name, predict, len(tiles)))
+        predict_all(parts, tiles)  # traces the networks, as the line above did
+        rows = take_turns(alternatives, REPEATS[size])
     result = Result(
         "How many tiles are predicted a second?",
-        take_turns(alternatives, REPEATS[size]),
+        rows,
         facts={
             "networks": "of the laptop run" if cascade.is_dir() else "of its sizes, random weights",
             "tiles": len(tiles),
             **{f"share let through, {name}": share for name, share in passed.items()},
         },
     )
-    for name in ENGINES:
-        last = name == list(ENGINES)[-1]
-        result.ratio(f"cascade, {name}", EVERY_TILE, least=LEAST_GAIN if last else None)
+    for engine in SUFFIXES:
+        least = LEAST_GAIN if engine == DEFAULT else None
+        result.ratio(f"cascade, {engine}", EVERY_TILE, least=least)
     return result
 
 
@@ -75,7 +79,7 @@ def threshold_for(scores: NDArray[np.floating], share: float) -> float:
 
 def predict_all(parts: dict[str, Any], tiles: NDArray[np.uint8]) -> None:
     """Gate and scorer by ``predict``, each on every tile."""
-    from birads_lib.tiles.feed import network_input, resize_tiles
+    from birads_lib.tiles.resizing import network_input, resize_tiles
 
     for name in ("gate", "scorer"):
         height, width, channels = parts[name].input_shape[1:]
@@ -85,11 +89,10 @@ def predict_all(parts: dict[str, Any], tiles: NDArray[np.uint8]) -> None:
 
 def cascade_parts(folder: Path, size: str, tiles: NDArray[np.uint8]) -> dict[str, Any]:
     """Networks of a run's cascade; where there is none, such networks with random weights."""
-    from birads_lib.cascade import PARTS, Cascade
-
     if size != QUICK and folder.is_dir():
-        loaded = Cascade.load(folder)
-        return {name: getattr(loaded, name) for name in PARTS}
+        loaded = Cascade.load(folder, "keras")
+        networks = {name: getattr(loaded, name) for name in PARTS}
+        return {name: network and network.model for name, network in networks.items()}
     parts = _random_parts(SMALLEST if size == QUICK else {})
     _spread_answers(parts["gate"], tiles)
     return parts
@@ -98,7 +101,7 @@ def cascade_parts(folder: Path, size: str, tiles: NDArray[np.uint8]) -> dict[str
 def _spread_answers(gate: Any, tiles: NDArray[np.uint8]) -> None:
     """Give batch normalisations the statistics of some tiles; a fresh gate answers all alike."""
     from birads_lib.networks.backbones import set_batch_norm_momentum
-    from birads_lib.tiles.feed import network_input, resize_tiles
+    from birads_lib.tiles.resizing import network_input, resize_tiles
 
     backbone = next(layer for layer in gate.layers if hasattr(layer, "layers"))
     set_batch_norm_momentum(backbone, 0.0)
@@ -125,12 +128,13 @@ def _random_parts(smaller: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _selective(
-    parts: dict[str, Any], tiles: NDArray[np.uint8], denoise: bool, options: dict[str, Any]
-) -> Any:
-    """A cascade whose threshold lets ``POSITIVES`` of the tiles through."""
-    from birads_lib import Cascade
-
-    autoencoder = parts["autoencoder"] if denoise else None
-    cascade = Cascade(parts["gate"], parts["scorer"], autoencoder, **options)
+    parts: dict[str, Any], folder: Path, tiles: NDArray[np.uint8], denoise: bool, engine: str
+) -> Cascade:
+    """A cascade run by an engine; its threshold lets ``POSITIVES`` of the tiles through."""
+    path = folder / ("denoises" if denoise else "as-is")
+    if not path.exists():
+        autoencoder = parts["autoencoder"] if denoise else None
+        Cascade(parts["gate"], parts["scorer"], autoencoder).save(path, FORMS)
+    cascade = Cascade.load(path, engine)
     cascade.threshold = threshold_for(cascade.predict(tiles)["gate"].to_numpy(), POSITIVES)
     return cascade

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PARTS = ("autoencoder", "gate", "scorer")
 DESCRIPTION = "cascade.json"
-EXPORTED = "onnx"  # what is written beside the Keras files, for the default engine
+EXPORTED = ("onnx",)  # what is written beside the Keras files, for the default engine
 GREY_MAX = 255
 BATCH = 64  # tiles a network sees at a time
 Tiles = NDArray[np.uint8] | ImageRows
@@ -111,22 +111,25 @@ class Cascade:
             row += len(batch)
         return denoised
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], forms: Sequence[str] = EXPORTED) -> None:
         """Write networks and description to a folder, whole or not at all.
 
-        Each network is written twice: for Keras, and for the engine that predicts.
+        Args:
+            path: Folder to write; it takes the place of an earlier cascade.
+            forms: What each network is written as beside Keras' own, see ``export.FORMATS``.
 
         Raises:
             UsageError: A part is run by another engine; load it with ``engine="keras"``.
         """
-        from birads_lib.export import export_network
+        from birads_lib.export import FORMATS, export_network
         from birads_lib.training import save_model
 
         with whole_folder(path, DESCRIPTION) as folder:
             for name, network in self._parts().items():
                 model = _keras_model(name, network)
                 save_model(model, folder / f"{name}.keras")
-                export_network(model, folder / f"{name}.{EXPORTED}", EXPORTED)
+                for form in forms:
+                    export_network(model, folder / f"{name}{FORMATS[form]}", form)
             described = {
                 "threshold": self.threshold,
                 "weights": self._weights,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from numpy.typing import NDArray
 from birads_lib.cascade import apply_network
 from birads_lib.errors import DataError, one_of
 from birads_lib.files import whole_file
-from birads_lib.networks import weights_digest
+from birads_lib.networks import join_at_features, split_at_features, weights_digest
+from birads_lib.tiles.feed import FeatureBatches
+from birads_lib.training import Recipe, Trained, save_model, train
 
 BLOCK = 256  # tiles run and written at a time
 PRECISIONS = ("float16", "float32")
@@ -51,6 +55,43 @@ def backbone_features(
                 kept[start : start + BLOCK] = _within(block, precision)
             kept.flush()
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def train_frozen(
+    build: Callable[[], keras.Model],
+    learning: tuple[Any, NDArray[np.int64]],
+    steering: tuple[Any, NDArray[np.int64]],
+    recipe: Recipe,
+    path: Path,
+    folder: Path,
+    batch_size: int = 32,
+    balance: str = "none",
+) -> Trained:
+    """Train attention and last layer alone, on features that the backbone gives once.
+
+    Tiles are not turned: the backbone sees each of them once, as it is.
+
+    Args:
+        build: Makes the whole scorer; its backbone stays as it comes.
+        learning, steering: Tiles, uint8 (N, H, W), and labels, int (N,), of both parts.
+        recipe: How to train the head; its seed decides the order of the tiles.
+        path: Where the whole scorer goes, ``NAME.keras``, its history beside it.
+        folder: Where features are kept.
+        batch_size, balance: See ``TileBatches``.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    backbone, head = split_at_features(build())
+    tiles, labels = learning
+    taught = FeatureBatches(
+        backbone_features(backbone, tiles, folder), labels, batch_size, recipe.seed, balance
+    )
+    tiles, labels = steering
+    steered = FeatureBatches(backbone_features(backbone, tiles, folder), labels, batch_size)
+    head_path = path.with_stem(f"{path.stem}_head")
+    trained = train(lambda: keras.models.clone_model(head), taught, steered, recipe, head_path)
+    whole = join_at_features(backbone, trained.model)
+    save_model(whole, path)
+    return dataclasses.replace(trained, model=whole, digest=weights_digest(whole))
 
 
 def features_digest(backbone: keras.Model, images: Any, precision: str) -> str:

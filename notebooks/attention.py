@@ -27,6 +27,7 @@ INPUT_HEIGHT = 200  # px, as printed
 INPUT_WIDTH = 150  # px, as printed
 LAST_BLOCK = None  # cut the backbone after this stage; None for the whole
 WEIGHTS = "imagenet"  # None, "imagenet" (from Keras' cache) or a file
+FROZEN = False  # keep the backbone's weights; then it runs once, and only the head learns
 ATTENTION = "both"  # "both", "spatial", "channel" or "none"
 POOL = "channels"  # reading of equation (2): "channels" or "window"
 DROPOUT = 0.0
@@ -45,6 +46,7 @@ import pandas as pd
 
 from birads_lib import metrics
 from birads_lib.cascade import apply_network
+from birads_lib.features import train_frozen
 from birads_lib.labels import LESION_CODES
 from birads_lib.networks import PRINTED_INPUT, attention_scorer, plain_cnn
 from birads_lib.study import figures, paper
@@ -127,16 +129,27 @@ run.show_table(
 
 # %% [markdown]
 # ## Training on the infected tiles
+#
+# `FROZEN = True` keeps the backbone as it came, which makes sense with pretrained weights. Each
+# tile then passes through it once, its features are kept on disk, and an epoch of the attention
+# head takes seconds.
 
 # %%
 learning, steering = ((split == part) & (lesion >= 0) for part in ("train", "validation"))
-trained = train(
-    build,
-    TileBatches(tiles.where(learning), lesion[learning], shape, BATCH_SIZE, SEED, True, BALANCE),
-    TileBatches(tiles.where(steering), lesion[steering], shape, BATCH_SIZE),
-    Recipe("score", EPOCHS, LEARNING_RATE, PATIENCE, SEED),
-    run.models / "scorer.keras",
-)
+taught, steered = ((tiles.where(part), lesion[part]) for part in (learning, steering))
+recipe = Recipe("score", EPOCHS, LEARNING_RATE, PATIENCE, SEED)
+path = run.models / "scorer.keras"
+if FROZEN:
+    features = run.path / "features"
+    trained = train_frozen(build, taught, steered, recipe, path, features, BATCH_SIZE, BALANCE)
+else:
+    trained = train(
+        build,
+        TileBatches(*taught, shape, BATCH_SIZE, SEED, turn=True, balance=BALANCE),
+        TileBatches(*steered, shape, BATCH_SIZE),
+        recipe,
+        path,
+    )
 
 # %% tags=["hide-input"]
 run.show_figure(

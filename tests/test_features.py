@@ -8,9 +8,10 @@ import pytest
 
 from birads_lib import features as module
 from birads_lib.errors import DataError, UsageError
-from birads_lib.features import backbone_features
+from birads_lib.features import backbone_features, train_frozen
 from birads_lib.networks.ordinal import OrdinalHead, predicted_category
-from birads_lib.tiles.feed import FeatureBatches, network_input, resize_tiles
+from birads_lib.tiles.feed import FeatureBatches
+from birads_lib.tiles.resizing import network_input, resize_tiles
 from birads_lib.training import Recipe, train
 
 SIZE = (8, 6)
@@ -153,3 +154,29 @@ def test_a_head_trained_on_features_learns_the_order(tmp_path):
     assert last["val_sensitivity"] > 0.9
     assert last["val_distance"] < 0.1 < trained.history.iloc[0]["distance"]
     assert train(build, batches, FeatureBatches(*rows(60)), recipe, path).reused
+
+
+def test_frozen_training_changes_the_head_alone_and_keeps_the_whole(images, tmp_path, counted):
+    def build():
+        backbone = small_backbone()
+        tile = keras.Input((*SIZE, 3))
+        pooled = keras.layers.GlobalAveragePooling2D(name="pool")(backbone(tile))
+        score = keras.layers.Dense(4, activation="softmax", name="score")(pooled)
+        return keras.Model(tile, score, name="scorer")
+
+    labels = np.arange(10) % 4
+    parts = (images[:8], labels[:8]), (images[8:], labels[8:])
+    path = tmp_path / "scorer.keras"
+    recipe = Recipe("score", 2, seed=3)
+    first = train_frozen(build, *parts, recipe, path, tmp_path / "features", 4)
+    assert sum(counted) == 10
+    whole = keras.saving.load_model(path)
+    kept = small_backbone().get_weights()
+    for one, other in zip(whole.get_layer("small").get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+    x = network_input(resize_tiles(images, SIZE), 3)
+    np.testing.assert_allclose(whole(x), first.model(x), atol=1e-6)
+    again = train_frozen(build, *parts, recipe, path, tmp_path / "features", 4)
+    assert again.reused
+    assert again.digest == first.digest
+    assert sum(counted) == 10
