@@ -79,6 +79,7 @@ def train_frozen(
         folder: Where features are kept.
         batch_size, balance: See ``TileBatches``.
     """
+    keras.utils.clear_session()  # layer names start anew, so that equal backbones are equal
     keras.utils.set_random_seed(recipe.seed)
     backbone, head = split_at_features(build())
     tiles, labels = learning
