@@ -23,6 +23,7 @@ from keras import layers, tree
 
 from birads_lib.errors import UsageError
 from birads_lib.networks.attention import ChannelAttention, SpatialAttention
+from birads_lib.networks.normalization import FusedBatchNormalization
 
 BYTES = 4  # of a float32
 OPERATIONS = 2  # of a multiply-add: one product, one sum
@@ -218,6 +219,7 @@ MULTIPLY_ADDS: dict[type, Rule] = {
     layers.Conv2DTranspose: _transposed,
     layers.Dense: _dense,
     layers.BatchNormalization: _each_output,
+    FusedBatchNormalization: _each_output,
     layers.LayerNormalization: _each_output,
     layers.GroupNormalization: _each_output,
     layers.Normalization: _each_output,
