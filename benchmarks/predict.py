@@ -47,6 +47,7 @@ def measure(size: str = USUAL, cascade: Path = CASCADE) -> Result:
     alternatives = [Alternative(EVERY_TILE, lambda: predict_all(parts, tiles), len(tiles))]
     passed = {}
     ways = (False, True) if parts["autoencoder"] else (False,)
+    BENCH.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BENCH) as folder:
         for engine, denoise in itertools.product(SUFFIXES, ways):
             name = f"cascade with denoising, {engine}" if denoise else f"cascade, {engine}"

@@ -12,6 +12,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import harness, merge, predict, sets, train
 from benchmarks.harness import QUICK, USUAL, Alternative, Result, Row, Target
+from birads_lib.engines import SUFFIXES
 from birads_lib.errors import UsageError
 from birads_lib.files import read_json
 from birads_lib.tiles import merge_ddsm10
@@ -156,10 +157,12 @@ def test_prediction_is_measured_at_the_sets_own_share_of_positives(store, tmp_pa
     result = predict.measure(QUICK, tmp_path / "no cascade")
     real = np.add(TRAINING_COUNTS, HELD_OUT_COUNTS)
     tiles = result.facts["tiles"]
-    assert result.facts["share let through, cascade, Keras"] * tiles == pytest.approx(
-        tiles * real[1:].sum() / real.sum(), abs=1
-    )
-    assert [row.name for row in result.rows] == [predict.EVERY_TILE, "cascade, Keras"]
+    ways = [f"cascade, {engine}" for engine in SUFFIXES]
+    for way in ways:
+        assert result.facts[f"share let through, {way}"] * tiles == pytest.approx(
+            tiles * real[1:].sum() / real.sum(), abs=1
+        )
+    assert [row.name for row in result.rows] == [predict.EVERY_TILE, *ways]
 
 
 @pytest.mark.parametrize("variant", train.FEW, ids=lambda v: v.name)
