@@ -45,7 +45,7 @@ SCALE, POSITIVES, SEED = 0.004, 0.3, 7
 ALL_PATHS = sorted(
     [*TRAINING_PATHS, "phantom.json"]
     + [path for held_out in HELD_OUT_FILES for path in (held_out.data, held_out.labels)]
-    + [f"truth/{name}" for name in ("clean.npy", "mask.npy", "table.parquet")]
+    + [f"truth/{name}" for name in ("calcification.npy", "clean.npy", "mask.npy", "table.parquet")]
 )
 
 

@@ -30,11 +30,12 @@ CROP_MARGIN = 2
 
 @dataclass(frozen=True)
 class Drawing:
-    """One tile as drawn: uint8 ``(299, 299)`` twice, and a bool mask of that shape."""
+    """One tile as drawn: uint8 ``(299, 299)`` twice, and two bool masks of that shape."""
 
     noisy: Bytes
     clean: Bytes
     mask: NDArray[np.bool_]
+    calcifications: NDArray[np.bool_]
 
 
 def draw_job(job: Job, seed: int) -> Iterator[tuple[Place, Drawing]]:
@@ -56,7 +57,7 @@ def _draw_normal_scan(job: Job, seed: int) -> Iterator[tuple[Place, Drawing]]:
         for place in places:
             y, x = (TILE * i for i in divmod(place.slot % FIELD_TILES, GRID))
             window = slice(y, y + TILE), slice(x, x + TILE)
-            yield place, Drawing(noisy[window], clean[window], nothing)
+            yield place, Drawing(noisy[window], clean[window], nothing, nothing)
 
 
 def _normal_field(
@@ -82,12 +83,13 @@ def _draw_lesion_view(job: Job, seed: int) -> Iterator[tuple[Place, Drawing]]:
         depth = tissue.skin_depth(rng, LESION_FIELD, LESION_SKIN)
         field = tissue.thin_towards_skin(rng, field, depth)
     image, mask = lesions.lesion_image(rng, job.lesion, LESION_FIELD)
+    cores = lesions.calcification_cores(job.lesion, image)
     field += np.float32(height) * image
     noisy, clean = _film(rng, scan, field)
     crops = [_random_crop(rng, mask) for _ in range(CROPS)]
     for place in job.places:
         crop = crops[place.slot]
-        yield place, Drawing(crop(noisy), crop(clean), crop(mask))
+        yield place, Drawing(crop(noisy), crop(clean), crop(mask), crop(cores))
 
 
 def _film(rng: np.random.Generator, scan: tissue.Scan, field: tissue.Image) -> tuple[Bytes, Bytes]:

@@ -58,6 +58,7 @@ BRANCH_COUNT, BRANCH_LENGTH = (3, 7), (30.0, 90.0)
 CALCIFICATION_BLUR = 0.6  # px, focal spot and screen
 CALCIFICATION_MARGIN = 13  # px, diameter by which the mask surrounds each one
 CALCIFICATION_EDGE = 60  # of 255
+CALCIFICATION_CORE = 0.2  # height of a drawing at which a calcification begins
 SUBPIXEL_BITS = 4
 
 
@@ -126,6 +127,11 @@ def lesion_image(rng: np.random.Generator, lesion: Lesion, size: int) -> tuple[I
     }[lesion.kind]
     draw(rng, canvas, lesion.size)
     return finish_calcifications(canvas)
+
+
+def calcification_cores(lesion: Lesion, image: Image) -> Mask:
+    """Where the calcifications themselves are in a drawing; nowhere in one of a mass."""
+    return image > CALCIFICATION_CORE if lesion.label in (1, 3) else np.zeros(image.shape, bool)
 
 
 # Masses

@@ -1,4 +1,4 @@
-"""The truth of a phantom: origin, noise-free picture and lesion mask of each tile."""
+"""The truth of a phantom: origin, noise-free picture, and masks of each tile."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ GENERATOR = "birads phantom"
 CARD = "phantom.json"
 TRUTH = "truth"
 TABLE, CLEAN, MASKS = "table.parquet", "clean.npy", "mask.npy"
+CALCIFICATIONS = "calcification.npy"
 MASK_BYTES = math.ceil(IMAGE_BYTES / 8)
 TABLE_COLUMNS = [
     "tile",
@@ -46,6 +47,7 @@ def make_truth(folder: Path, tiles: pd.DataFrame) -> None:
     truth.mkdir()
     empty_array(truth / CLEAN, (len(tiles), TILE, TILE))
     empty_array(truth / MASKS, (len(tiles), MASK_BYTES))
+    empty_array(truth / CALCIFICATIONS, (len(tiles), MASK_BYTES))
     tiles[TABLE_COLUMNS].to_parquet(truth / TABLE, index=False)
 
 
@@ -55,6 +57,11 @@ def open_arrays(folder: Path, mode: Literal["r", "r+"]) -> tuple[Bytes, Bytes]:
         np.load(folder / TRUTH / CLEAN, mmap_mode=mode, allow_pickle=False),
         np.load(folder / TRUTH / MASKS, mmap_mode=mode, allow_pickle=False),
     )
+
+
+def open_calcifications(folder: Path, mode: Literal["r", "r+"]) -> Bytes:
+    """Packed masks ``(n, MASK_BYTES)`` of the calcifications of a phantom, on disk."""
+    return np.load(folder / TRUTH / CALCIFICATIONS, mmap_mode=mode, allow_pickle=False)
 
 
 def empty_array(path: Path, shape: tuple[int, ...]) -> None:
@@ -72,10 +79,11 @@ class PhantomTruth:
             standard deviation of fine tissue structure; 0 for normals).
     """
 
-    def __init__(self, table: pd.DataFrame, clean: Bytes, masks: Bytes) -> None:
+    def __init__(self, table: pd.DataFrame, clean: Bytes, masks: Bytes, folder: Path) -> None:
         self.table = table
         self._clean = clean
         self._masks = masks
+        self._folder = folder
         self._rows = pd.Series(np.arange(len(table)), index=table["tile"])
 
     @classmethod
@@ -99,7 +107,7 @@ class PhantomTruth:
                 f"{path / TRUTH}: {len(table)} tiles in the table, {clean.shape} clean and "
                 f"{masks.shape} masks; write it again"
             )
-        return cls(table, clean, masks)
+        return cls(table, clean, masks, path)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -107,6 +115,14 @@ class PhantomTruth:
     def __repr__(self) -> str:
         counts = np.bincount(self.table["label"], minlength=len(CLASSES)).tolist()
         return f"PhantomTruth({len(self)} tiles, labels 0 to 4: {counts})"
+
+    def origin(self, tiles: Sequence[str]) -> pd.DataFrame:
+        """The rows of the table of some tiles, in the order asked.
+
+        Raises:
+            UsageError: A tile is unknown.
+        """
+        return self.table.iloc[self._find(tiles)].reset_index(drop=True)
 
     def clean(self, tiles: Sequence[str]) -> Bytes:
         """The tiles without noise, uint8 ``(n, 299, 299)``.
@@ -124,9 +140,26 @@ class PhantomTruth:
         Raises:
             UsageError: A tile is unknown.
         """
-        packed = np.asarray(self._masks[self._find(tiles)])
-        bits = np.unpackbits(packed, axis=1, count=IMAGE_BYTES)
-        return bits.reshape(-1, TILE, TILE).astype(bool)
+        return _unpacked(self._masks[self._find(tiles)])
+
+    def calcifications(self, tiles: Sequence[str]) -> NDArray[np.bool_]:
+        """Masks of the calcifications themselves, bool ``(n, 299, 299)``; empty for all others.
+
+        Raises:
+            UsageError: A tile is unknown.
+            DataError: The phantom was written before these masks were kept, or they are damaged.
+        """
+        rows, path = self._find(tiles), self._folder / TRUTH / CALCIFICATIONS
+        try:
+            packed = open_calcifications(self._folder, "r")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: not readable ({error}); write the phantom again") from None
+        if packed.shape != self._masks.shape:
+            raise DataError(
+                f"{path}: {packed.shape} found, expected {self._masks.shape}; "
+                "write the phantom again"
+            )
+        return _unpacked(packed[rows])
 
     def _find(self, tiles: Sequence[str]) -> NDArray[np.int64]:
         rows = self._rows.reindex(list(tiles))
@@ -137,3 +170,8 @@ class PhantomTruth:
                 f"{self._rows.index[0]!r}"
             )
         return rows.to_numpy(np.int64)
+
+
+def _unpacked(packed: Bytes) -> NDArray[np.bool_]:
+    bits = np.unpackbits(np.asarray(packed), axis=1, count=IMAGE_BYTES)
+    return bits.reshape(-1, TILE, TILE).astype(bool)

@@ -29,7 +29,14 @@ from birads_lib.tiles.phantom.drawing import Drawing, draw_job
 from birads_lib.tiles.phantom.lesions import Bytes
 from birads_lib.tiles.phantom.patients import SCAN_TILES
 from birads_lib.tiles.phantom.plan import Job, Place, Plan, list_jobs, plan_phantom
-from birads_lib.tiles.phantom.truth import CARD, GENERATOR, empty_array, make_truth, open_arrays
+from birads_lib.tiles.phantom.truth import (
+    CARD,
+    GENERATOR,
+    empty_array,
+    make_truth,
+    open_arrays,
+    open_calcifications,
+)
 from birads_lib.tiles.tfrecord import encode_example, frame
 
 Progress = Callable[[int, int], None]
@@ -45,6 +52,7 @@ class TileWriter:
         self._records = [os.open(folder / path, os.O_RDWR) for path in TRAINING_PATHS]
         self._held_out = [np.load(folder / h.data, mmap_mode="r+") for h in HELD_OUT_FILES]
         self._clean, self._masks = open_arrays(folder, "r+")
+        self._calcifications = open_calcifications(folder, "r+")
 
     def __enter__(self) -> TileWriter:
         return self
@@ -64,6 +72,7 @@ class TileWriter:
         self._clean[place.row] = drawing.clean
         if job.lesion is not None:
             self._masks[place.row] = np.packbits(drawing.mask)
+            self._calcifications[place.row] = np.packbits(drawing.calcifications)
 
 
 def training_record(label: int, image: Bytes, filename: str) -> bytes:
