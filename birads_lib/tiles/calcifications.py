@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from birads_lib.errors import DataError, one_of
+from birads_lib.labels import CLASSES
 from birads_lib.metrics import REPLICATES, mean_with_interval
 from birads_lib.tiles.phantom.truth import PhantomTruth
 
+CALCIFIED = [c.label for c in CLASSES if c.lesion == "calcification"]
 MEASURES = ("contrast", "noise", "contrast_to_noise")
 GAP = 3  # px (0.3 mm) from a calcification to its ring: blur reaches so far
 RING = 8  # px, outer reach of the ring
@@ -108,7 +110,7 @@ def lesion_contrasts(
         if len(images) != len(tiles):
             raise DataError(f"{name}: {len(images)} images of {len(tiles)} tiles; give one each")
     origin = truth.origin(tiles)
-    rows = np.flatnonzero(origin["label"].isin([1, 3]))
+    rows = np.flatnonzero(origin["label"].isin(CALCIFIED))
     blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
     measured = [_both(truth, origin.iloc[block], before[block], after[block]) for block in blocks]
     found = pd.concat(measured).dropna() if measured else pd.DataFrame()
