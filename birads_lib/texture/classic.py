@@ -154,6 +154,7 @@ def shap_values(model: ClassicModel, features: pd.DataFrame) -> tuple[Floats, Fl
 
     explainer = shap.TreeExplainer(model.pipeline["model"])
     values = np.asarray(explainer.shap_values(model.inputs(features)), float)
+    # Of XGBoost the base values are right only once values were asked for (shap issue 4414).
     return values, np.asarray(explainer.expected_value, float)
 
 
