@@ -246,6 +246,7 @@ def test_a_group_measured_alone_is_that_of_the_whole_table():
 
 def test_tiles_are_measured_alike_in_one_process_and_in_two(monkeypatch):
     monkeypatch.setattr(features, "BLOCK", 4)
+    monkeypatch.setattr(features, "WORTH_A_PROCESS", 4)
     tiles = tissue_like(9)
     one, two = (texture_features(tiles, processes=n) for n in (1, 2))
     pd.testing.assert_frame_equal(one, two)

@@ -25,7 +25,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.labels import LESION_CLASSES, LESION_CODES
 
-JOBS = 2
+JOBS = 2  # threads that grow a forest
 LEAST_IN_LEAF = 5  # tiles; three crops of one lesion alone make no leaf
 TREES = 300
 BOOSTING = {"n_estimators": 200, "max_depth": 4, "learning_rate": 0.1}
@@ -54,7 +54,9 @@ def _naive_bayes(seed: int) -> ClassifierMixin:
 def _xgboost(seed: int) -> ClassifierMixin:
     from xgboost import XGBClassifier
 
-    return XGBClassifier(**BOOSTING, tree_method="hist", n_jobs=JOBS, random_state=seed)
+    # One thread: its threads wait for each other by spinning, which on a busy processor took
+    # twenty times as long as one alone needs for a few thousand tiles.
+    return XGBClassifier(**BOOSTING, tree_method="hist", n_jobs=1, random_state=seed)
 
 
 _BUILDERS: dict[str, Callable[[int], ClassifierMixin]] = {

@@ -23,6 +23,7 @@ from birads_lib.tiles.resizing import resize_tiles
 
 SIDE = 128  # px to which a tile is resized first
 BLOCK = 128  # tiles a worker takes at a time
+WORTH_A_PROCESS = 800  # tiles, about as long to measure as a process takes to start
 GREYS = 256
 
 # Co-occurrence
@@ -52,7 +53,8 @@ def texture_features(
         images: uint8 (N, H, W), such as a store's memory map; read a block at a time.
         groups: Which of ``FEATURE_GROUPS``, in that order; all unless given.
         side: Side in px to which tiles are resized first; it sets what a pixel is.
-        processes: Workers; as many as there are processors unless given.
+        processes: Most workers, for few tiles fewer; as many as there are processors
+            unless given.
 
     Returns:
         N rows, float64 columns named ``<group>_<feature>``, all finite.
@@ -68,7 +70,7 @@ def texture_features(
         found = f"{getattr(images, 'dtype', type(images).__name__)} {np.shape(images)}"
         raise DataError(f"images: {found} found; expected grey tiles, uint8 (N, H, W)")
     starts = range(0, len(images), BLOCK)
-    workers = min(processes or joblib.cpu_count(), max(len(starts), 1))
+    workers = min(processes or joblib.cpu_count(), 1 + len(images) // WORTH_A_PROCESS)
     measured = joblib.Parallel(n_jobs=workers)(
         joblib.delayed(_measure_block)(
             resize_tiles(np.asarray(images[start : start + BLOCK]), (side, side)), wanted
