@@ -228,6 +228,8 @@ _TEXT: tuple[tuple[str, str, str, float | str | tuple[float, ...], str, str], ..
      "query, keys, values", "", "structure"),
     ("attention-softmax", "The weights are generated using a softmax function", "III.3",
      "softmax", "", "structure"),
+    ("attention-regions", "regions that exhibit abnormal forms, densities, or textures", "III.3",
+     "emphasised by attention", "", "measurement"),
     ("efficientnet-blocks", "squeeze-and-excitation blocks", "III.4",
      "MBConv with squeeze and excitation", "", "structure"),
     # III.5 Dataset

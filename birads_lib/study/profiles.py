@@ -19,6 +19,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "autoencoder": ("data_merging",),
     "gate": ("autoencoder",),
     "attention": ("gate",),
+    "explanations": ("attention",),
     "cascade": ("attention",),
     "protocols": ("cascade",),
     "external_validation": ("cascade",),
@@ -26,7 +27,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "real_birads": ("attention",),
     "paper_audit": ("cascade",),
     "cost": ("attention",),
-    "verdict": ("cascade", "protocols", "label_meaning", "paper_audit"),
+    "verdict": ("cascade", "protocols", "label_meaning", "paper_audit", "explanations"),
 }
 """The chapters that compute, and the steps that each builds on."""
 CHAPTERS = tuple(NEEDS)

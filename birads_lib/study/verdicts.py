@@ -54,6 +54,7 @@ PLACES: Mapping[str, str] = {
     "abstract-shares": "paper_audit#shares-of-the-classes",
     "abstract-training": "paper_audit#two-totals",
     "attention-": "attention#attention-equation-by-equation",
+    "attention-regions": "explanations",
     "birads-": "../book/birads_explained",
     "conclusion-attention": "attention",
     "conclusion-detection": "gate",
@@ -268,7 +269,7 @@ def read_evidence(run: str | os.PathLike[str]) -> Evidence:
         kaggle = is_kaggle_set(store)
         real = f"the Kaggle set {KAGGLE}" if kaggle else "real tiles other than the Kaggle set"
         tiles = f"{'simulated tiles' if store.simulated else real}, {store.digest[:8]}"
-    names = ("autoencoder", "gate", "attention")
+    names = ("autoencoder", "gate", "attention", "explanations")
     paths = {name: folder / "results" / f"{name}.json" for name in names}
     return Evidence(
         tiles,
@@ -390,6 +391,7 @@ def _measured(evidence: Evidence) -> list[Verdict]:
         _accuracies(evidence),
         _categories(evidence),
         _noise(evidence),
+        _regions(evidence),
         *_unmeasured(),
         *_built(evidence),
     ]
@@ -483,6 +485,29 @@ def _noise(evidence: Evidence) -> Verdict:
     apart = clean["interval"][0] > noisy["interval"][1]
     word = REPRODUCED if apart else PARTLY if clean["value"] > noisy["value"] else NOT_REPRODUCED
     return verdict(name, word, why, **facts)
+
+
+def _regions(evidence: Evidence) -> Verdict:
+    """Attention on the lesion; no Kaggle tile has an outline, so that set cannot decide."""
+    name, found = "attention-regions", evidence.results.get("explanations", {})
+    unknown = "The paper prints no map, and tiles of the Kaggle set have no outlines of lesions."
+    if not found.get("outlines"):
+        return verdict(name, UNTESTABLE, f"This run has no maps measured by outlines. {unknown}")
+    differences = [
+        found["attention"]["all"]["pointing game"]["less centre"],
+        found["attention"]["all"]["mass inside"]["less uniform"],
+    ]
+    return verdict(
+        name, UNTESTABLE,
+        f"{unknown} Measured on {evidence.tiles}: how much more often the largest attention lies "
+        "on the lesion than the tile's centre does, and the share of attention inside the lesion "
+        "less the lesion's share of the tile.",
+        measured=[figure["value"] for figure in differences],
+        interval=[figure["interval"] for figure in differences],
+        protocol=f"{PROTOCOL}, {SPLIT} tiles",
+        data=evidence.tiles,
+        seeds=(found["seed"],),
+    )  # fmt: skip
 
 
 def _unmeasured() -> list[Verdict]:

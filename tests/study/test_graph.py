@@ -23,7 +23,7 @@ print(json.dumps({step: study.digest(step) for step in ("data", *CHAPTERS, "resu
 """
 ALL = {"data", *CHAPTERS, "results"}
 JUDGED = {"protocols", "external_validation", "paper_audit", "verdict", "results"}
-AFTER_ATTENTION = {"cascade", "cost", "real_birads", *JUDGED}
+AFTER_ATTENTION = {"cascade", "cost", "explanations", "real_birads", *JUDGED}
 WITHOUT_TILES = {"label_meaning"}
 EXTERNAL = {"external_validation", "results"}
 

@@ -201,6 +201,23 @@ def test_what_was_not_built_is_not_testable(simulated, tmp_path):
         assert missing[name].recomputed is None
 
 
+def test_attention_on_lesions_is_measured_where_outlines_are_known_and_decided_nowhere(
+    simulated, tmp_path
+):
+    def of_all(score, guess):
+        return {"all": {score: {f"less {guess}": {"value": 0.2, "interval": [0.1, 0.3]}}}}
+
+    figures = of_all("pointing game", "centre")["all"] | of_all("mass inside", "uniform")["all"]
+    (tmp_path / "store").symlink_to(simulated / "store")
+    path = tmp_path / "results" / "explanations.json"
+    for outlines, measured in ((True, [0.2, 0.2]), (False, None)):
+        write_json(path, {"outlines": outlines, "seed": 3, "attention": {"all": figures}})
+        found = by_id(verdicts.measured_verdicts(tmp_path))["attention-regions"]
+        assert (found.verdict, found.measured) == ("not testable", measured)
+        assert "no outlines of lesions" in found.why
+        assert found.seeds == ((3,) if outlines else ())
+
+
 def test_arithmetic_decides_and_the_measured_value_stands_beside(simulated):
     alone = by_id(verdicts.arithmetic_verdicts())
     beside = by_id(verdicts.all_verdicts(simulated))
@@ -288,4 +305,6 @@ def test_the_chapters_run_without_a_network(simulated, monkeypatch, chapter):
     notebooks.run_chapter(source, target, {"RUN": str(simulated)}, simulated / "figures")
     executed = nbformat.read(target, as_version=4)
     shown = "".join(str(cell.get("outputs", "")) for cell in executed.cells)
-    assert ("10 of 16" if chapter == "paper_audit" else "135 statements") in shown
+    assert (
+        "10 of 16" if chapter == "paper_audit" else f"{len(paper.REGISTER)} statements"
+    ) in shown
