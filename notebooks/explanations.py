@@ -46,7 +46,7 @@ run = Run(RUN, "explanations", SEED)
 store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 scorer = read_model(run.models / "scorer.keras")
 layers = {layer.name for layer in scorer.layers}
-ATTENTION, GRAD_CAM = "attention $A_s$", "Grad-CAM"  # names of the two maps
+ATTENTION, GRAD_CAM = "attention", "Grad-CAM"  # names of the two maps
 if explain.SPATIAL not in layers:
     run.save_results({"outlines": False})
     run.end("**The scorer of this run has no spatial attention.** The chapter ends here.")
@@ -219,6 +219,7 @@ run.save_results(
 # * Attention weights are part of the calculation; Grad-CAM asks a trained network afterwards.
 # * A map on a few cells is coarse, however smooth it looks over a tile.
 # * A heat map needs a score, and a score needs a guess to beat.
+# * Next: [](cascade.ipynb), all three networks in a row.
 #
 # ## Exercises
 #

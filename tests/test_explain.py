@@ -163,9 +163,9 @@ def test_wrong_arguments_of_grad_cam_are_named(linear, tiles, options, message):
 
 
 def test_networks_without_the_layer_asked_for_are_refused(linear, tiles):
-    with pytest.raises(UsageError, match='no layer spatial_attention; .* "both" or "spatial"'):
+    with pytest.raises(UsageError, match=r'no layer spatial_attention; .* "both" or "spatial"'):
         explain.attention_maps(linear, tiles)
-    with pytest.raises(UsageError, match='no layer channel_attention; .* "both" or "channel"'):
+    with pytest.raises(UsageError, match=r'no layer channel_attention; .* "both" or "channel"'):
         explain.channel_weights(linear, tiles)
     with pytest.raises(UsageError, match="ends in grade, no class scores"):
         explain.grad_cam(ordinal_scorer(linear), tiles)
