@@ -199,7 +199,7 @@ def localisation_figures(per_tile: pd.DataFrame, groups: Any) -> dict[str, dict[
     found: dict[str, dict[str, Figure]] = {}
     for score, name in per_tile.columns:
         own = per_tile[score, name]
-        figure = metrics.mean_with_interval(own, groups)
+        figure = mean_score(own, groups)
         if name not in BASELINES:
             figure |= {
                 f"less {guess}": metrics.mean_with_interval(own - per_tile[score, guess], groups)
@@ -232,6 +232,53 @@ def compared(difference: Figure) -> str:
     """``"more"`` or ``"less"`` where the interval of a difference excludes 0, else neither."""
     low, high = difference["interval"]
     return "more" if low > 0 else "less" if high < 0 else "neither more nor less"
+
+
+def in_a_sentence(name: str, figures: Mapping[str, Mapping[str, Figure]]) -> str:
+    """How a map compares with both guesses, in plain words.
+
+    Args:
+        name: Of the map.
+        figures: What ``localisation_figures`` gives.
+    """
+    pointing, mass = figures[POINTING], figures[MASS]
+    often, centre = (compared(of[name][f"less {CENTRE}"]) for of in (pointing, mass))
+    even = compared(mass[name][f"less {UNIFORM}"])
+    return (
+        f"**{name}** has its largest value on the lesion in {metrics.in_words(pointing[name])} of "
+        f"tiles, a guess at the centre in {metrics.in_words(pointing[CENTRE])}: **{often} often**. "
+        f"Of its sum {metrics.in_words(mass[name])} lies inside the lesion; that is **{centre}** "
+        f"than of a Gaussian at the centre, {metrics.in_words(mass[CENTRE])}, and **{even}** than "
+        f"of an even map, {metrics.in_words(mass[UNIFORM])}."
+    )
+
+
+def border(size: tuple[int, int], cells: tuple[int, int]) -> Masks:
+    """Pixels of a tile in the outermost of its cells, bool (height, width).
+
+    Args:
+        size: Height and width of the tile, px.
+        cells: Cells of the feature map, down and across.
+    """
+    outer = np.ones(size, bool)
+    down, across = (round(side / count) for side, count in zip(size, cells, strict=True))
+    outer[down : size[0] - down, across : size[1] - across] = False
+    return outer
+
+
+def mean_score(values: Any, groups: Any) -> Figure:
+    """Mean of a score of tiles with its 95 % interval by group.
+
+    Where every tile hits, or every one misses, the interval is the exact one of
+    ``metrics.share_with_interval``, with groups as the trials.
+
+    Args:
+        values: float (N,), 0..1.
+        groups: (N,).
+    """
+    alike = set(np.unique(values)) in ({0.0}, {1.0})
+    judge = metrics.share_with_interval if alike else metrics.mean_with_interval
+    return judge(np.asarray(values), groups)
 
 
 def _columns(figure: Figure) -> dict[str, Figure]:

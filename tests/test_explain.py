@@ -288,6 +288,29 @@ def test_a_difference_is_more_or_less_only_if_its_interval_excludes_none(per_til
     assert explain.compared({"value": 0.1, "interval": [-0.1, 0.3]}) == "neither more nor less"
 
 
+def test_a_map_that_hits_every_time_is_not_certain_to(per_tile):
+    found = explain.localisation_figures(per_tile, np.arange(40) // 4)[explain.POINTING]
+    low, high = found["perfect"]["interval"]
+    assert high == 1
+    assert low**10 == pytest.approx(0.025)  # ten groups that all agree
+
+
+def test_a_sentence_states_both_scores_and_what_the_intervals_decide(per_tile):
+    said = explain.in_a_sentence("perfect", explain.localisation_figures(per_tile, np.arange(40)))
+    assert said.startswith("**perfect** has its largest value on the lesion in 1.000 (")
+    assert "a guess at the centre in 0.500 (" in said
+    assert [part.split("**")[0] for part in said.split("**")[3::2]] == [
+        "more often", "more", "more",
+    ]  # fmt: skip
+    assert "of an even map, 0.111" in said
+
+
+def test_the_border_is_the_outermost_row_of_cells():
+    rim = explain.border((12, 8), (6, 4))
+    assert not rim[2:10, 2:6].any()
+    assert rim.sum() == 12 * 8 - 8 * 4
+
+
 def test_table_and_figure_show_every_map_and_guess(per_tile):
     found = {
         name: explain.localisation_figures(per_tile[rows], np.arange(20))

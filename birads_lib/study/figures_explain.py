@@ -81,7 +81,7 @@ def localisation_points(panels: Mapping[str, Mapping[str, Mapping[str, dict[str,
             for shift, (name, marker, colour) in enumerate(styles):
                 at = y + 0.18 * (shift - (len(styles) - 1) / 2)
                 _mark(axis, by_score[score][name], at, marker, colour, name if not y else None)
-        axis.set(title=score, xlim=(-0.02, 1.02), xlabel="mean over tiles")
+        axis.set(title=score, xlabel="mean over tiles, 0 to 1")
         axis.set(yticks=range(len(panels)), yticklabels=list(panels))
         axis.set_ylim(len(panels) - 0.5, -0.5)
         axis.grid(axis="x", alpha=0.3)
