@@ -197,7 +197,7 @@ def localisation_figures(per_tile: pd.DataFrame, groups: Any) -> dict[str, dict[
         ``"less uniform"``, the mean difference to each as such a figure.
     """
     found: dict[str, dict[str, Figure]] = {}
-    for score, name in per_tile.columns:
+    for score, name in map(tuple, per_tile.columns):
         own = per_tile[score, name]
         figure = mean_score(own, groups)
         if name not in BASELINES:
@@ -360,7 +360,7 @@ def _weighted_features(
     return np.maximum((weights * features).sum(axis=-1), 0)
 
 
-def _over_tiles(coarse: NDArray[np.float32], size: tuple[int, int]) -> Maps:
+def _over_tiles(coarse: NDArray[np.float32], size: tuple[int, ...]) -> Maps:
     """Maps (N, h, w) interpolated linearly over tiles: float32 (N, height, width)."""
     maps = np.empty((len(coarse), *size), np.float32)
     for source, target in zip(coarse, maps, strict=True):

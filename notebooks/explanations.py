@@ -181,9 +181,9 @@ run.say(
     f"On {len(tiles)} simulated tiles of {groups} groups, and for this run's scorer:\n\n"
     f"* {explain.in_a_sentence(ATTENTION, found['all'])}\n"
     f"* {explain.in_a_sentence(GRAD_CAM, found['all'])}\n\n"
-    "Clearly more would support the sentence of section III.3 quoted above; less, or about as much, "
-    f"would not. It is a finding about this network on simulated tiles.{few} The paper's own network and its "
-    "maps are not published."
+    "Clearly more would support the sentence of section III.3 quoted above; less, or about as "
+    f"much, would not. It is a finding about this network on simulated tiles.{few} The paper's own "
+    "network and its maps are not published."
 )
 
 # %% [markdown]
