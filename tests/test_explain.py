@@ -16,6 +16,8 @@ from birads_lib.study import figures_explain
 CELLS = 4  # on a side: of the toy network's input, its features and its maps
 CLASS_WEIGHTS = np.array([[1.0, -2.0, 0.5, -1.0], [0.5, 1.0, -3.0, -1.0]])
 
+BIASES = np.array([0.0, 0.0, 0.0, 1.0])
+
 
 def toy_scorer(attention: bool) -> keras.Model:
     """Of grey level g the features 0.01 g and relu(0.02 g - 1), attention, four classes."""
@@ -37,7 +39,7 @@ def toy_scorer(attention: bool) -> keras.Model:
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     score = keras.layers.Dense(4, activation="softmax", name="score")
     scorer = keras.Model(entry, score(x), name="toy")
-    score.set_weights([CLASS_WEIGHTS, np.zeros(4)])
+    score.set_weights([CLASS_WEIGHTS, BIASES])
     return scorer
 
 
@@ -86,13 +88,13 @@ def test_attention_is_that_of_weights_set_by_hand(attending, tiles):
 
 
 def test_attention_over_a_larger_tile_peaks_at_its_bright_patch(attending):
-    images = np.zeros((3, 40, 40), np.uint8)
-    images[0, :10, 30:], images[1, 20:30, 10:20], images[2, 30:, 30:] = 200, 100, 150
+    images = np.zeros((3, 40, 80), np.uint8)
+    images[0, :10, 60:], images[1, 20:30, 20:40], images[2, 30:, 60:] = 200, 100, 150
     maps = explain.attention_maps(attending, images)
     assert maps.shape == images.shape
     peaks = [np.unravel_index(values.argmax(), values.shape) for values in maps]
-    assert [(row // 10, column // 10) for row, column in peaks] == [(0, 3), (2, 1), (3, 3)]
-    assert maps[0, 0, 39] == pytest.approx(sigmoid(2 * 3 - 1))
+    assert [(row // 10, column // 20) for row, column in peaks] == [(0, 3), (2, 1), (3, 3)]
+    assert maps[0, 0, 79] == pytest.approx(sigmoid(2 * 3 - 1))
     assert maps[0].min() == pytest.approx(sigmoid(-1))
 
 
@@ -122,8 +124,10 @@ def test_grad_cam_of_an_earlier_layer_weights_that_layers_features(linear, tiles
 
 
 def test_grad_cam_asks_about_the_predicted_class_unless_told(linear, tiles):
-    first, second = (values.mean(axis=(1, 2)) for values in features(tiles))
-    said = np.argmax(np.outer(first, CLASS_WEIGHTS[0]) + np.outer(second, CLASS_WEIGHTS[1]), axis=1)
+    tiles[1] //= 50  # a dark tile is of class 3, by its bias
+    means = np.stack([values.mean(axis=(1, 2)) for values in features(tiles)], axis=1)
+    said = np.argmax(means @ CLASS_WEIGHTS + BIASES, axis=1)
+    assert said.tolist() == [0, 3, 0]
     np.testing.assert_array_equal(
         explain.grad_cam(linear, tiles), explain.grad_cam(linear, tiles, said)
     )
