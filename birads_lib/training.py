@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,14 @@ LOSSES: dict[str, str | keras.losses.Loss] = {
 if chosen_distribution() == HOSTS:
     training_strategy(HOSTS)  # before anything is calculated, or TensorFlow refuses
 
+OPTIMISERS = ("adam", "momentum")
+SCHEDULES = ("cosine", "staircase")
 FINAL_RATE = 0.02  # share of the learning rate left at the end of the cosine
+MOMENTUM = 0.9  # reference [18]
+STAIR_EPOCHS, STAIR_RATE = 8, 0.96  # down 4 % every 8 epochs, reference [18]
+FINE_TUNING = 0.1
+"""Share of the learning rate once a frozen backbone learns, too; reference [17], whose
+value is not known here."""
 CODE = Path(__file__).parent
 CODE_THAT_TRAINS = (
     "training.py",
@@ -59,8 +66,10 @@ CODE_THAT_TRAINS = (
     "networks/normalization.py",
     "networks/ordinal.py",
     "networks/scorer.py",
+    "networks/spatial_transformer.py",
 )
-"""A model trained by other versions of these files is not taken for this one."""
+"""A model trained by other versions of these files is not taken for this one. Networks made
+of Keras' own layers alone, as most peers are, are known whole by their description."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +80,18 @@ class Recipe:
         task: ``"denoise"``, ``"gate"``, ``"score"`` or, for ordered categories, ``"grade"``;
             decides loss and metrics.
         epochs: Most epochs to run.
-        learning_rate: Adam's, at the start; it falls along a cosine.
+        learning_rate: At the start; it falls along ``schedule``.
         patience: Epochs without a better validation loss before training stops.
         seed: Of initial weights and drop-out.
+        optimiser: ``"adam"``, or ``"momentum"``: gradient descent with momentum .9.
+        schedule: Of the learning rate: ``"cosine"`` over all epochs, or ``"staircase"``:
+            down 4 % every 8 epochs.
+        average: Polyak averaging: share of a running mean of the weights that each step
+            keeps, 0..1; the mean is what is validated and kept. 0: no averaging. The
+            statistics of batch normalisation are the trained network's.
+        freeze_epochs: Epochs in which the backbone stays as it is and only what stands on
+            it learns. Then all learn, with a new optimiser and a tenth of the learning
+            rate; patience counts from there.
     """
 
     task: str
@@ -81,6 +99,10 @@ class Recipe:
     learning_rate: float = 1e-3
     patience: int = 5
     seed: int = 0
+    optimiser: str = "adam"
+    schedule: str = "cosine"
+    average: float = 0.0
+    freeze_epochs: int = 0
 
     def __post_init__(self) -> None:
         one_of("task", self.task, TASKS)
@@ -89,6 +111,28 @@ class Recipe:
                 f"recipe: epochs {self.epochs}, learning_rate {self.learning_rate}, patience "
                 f"{self.patience}; expected at least 1, above 0, at least 1"
             )
+        one_of("optimiser", self.optimiser, OPTIMISERS)
+        one_of("schedule", self.schedule, SCHEDULES)
+        if not 0 <= self.average < 1 or not 0 <= self.freeze_epochs < self.epochs:
+            raise UsageError(
+                f"recipe: average {self.average}, freeze_epochs {self.freeze_epochs}; expected 0 "
+                f"to below 1, and 0 to below the {self.epochs} epochs"
+            )
+
+    @property
+    def frozen(self) -> Recipe:
+        """How the epochs with a frozen backbone are trained."""
+        return replace(self, epochs=self.freeze_epochs, freeze_epochs=0)
+
+    @property
+    def thawed(self) -> Recipe:
+        """How the epochs after a frozen start are trained: fine-tuning."""
+        return replace(
+            self,
+            epochs=self.epochs - self.freeze_epochs,
+            learning_rate=self.learning_rate * FINE_TUNING,
+            freeze_epochs=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -135,12 +179,18 @@ def train(
             ``path``, call this with equal arguments, and return when all have finished.
 
     Raises:
-        UsageError: ``path`` does not end in ``.keras``.
+        UsageError: ``path`` does not end in ``.keras``; a backbone is to be frozen and there
+            is none; or weights are to be averaged on several devices.
     """
     if path.suffix != ".keras":
         raise UsageError(f"{path}: a model's file ends in .keras")
     distribute = distribute or chosen_distribution()
     strategy = training_strategy(distribute)
+    if recipe.average and strategy.num_replicas_in_sync > 1:
+        raise UsageError(
+            f"recipe: average {recipe.average} on {strategy.num_replicas_in_sync} devices; weights "
+            "are averaged on one: give --distribute one, or average=0"
+        )
     settings = _settings(strategy, distribute, path.stem)
     keras.utils.clear_session()  # layer names start anew, so that equal networks are equal
     keras.utils.set_random_seed(recipe.seed)
@@ -188,14 +238,55 @@ def _learn(
     strategy: tf.distribute.Strategy,
 ) -> None:
     """Run the epochs that are left."""
-    replicated = strategy.num_replicas_in_sync > 1
-    learner = ReplicatedModel(state.model, strategy) if replicated else state.model
-    while len(state.history) < recipe.epochs and state.waited < recipe.patience:
+    learner = _learner(state.model, strategy)
+    while len(state.history) < recipe.epochs and state.waited(recipe) < recipe.patience:
         epoch = len(state.history)
+        if epoch and epoch == recipe.freeze_epochs:
+            with strategy.scope():
+                thaw(state.model, recipe, len(batches))
+            learner = _learner(state.model, strategy)
         batches.start_epoch(epoch)
         _seed_dropout(state.model, recipe.seed, epoch)
         row = _one_epoch(learner, batches, validation, f"{state.path.stem} {epoch + 1}", recipe)
         state.note(row, recipe)
+
+
+def _learner(model: keras.Model, strategy: tf.distribute.Strategy) -> keras.Model | ReplicatedModel:
+    """What runs the epochs of a compiled model."""
+    return ReplicatedModel(model, strategy) if strategy.num_replicas_in_sync > 1 else model
+
+
+def freeze(model: keras.Model) -> None:
+    """Keep the weights of a network's backbone, the model within it, from learning.
+
+    Raises:
+        UsageError: The network holds no backbone.
+    """
+    backbones = _backbones(model)
+    if not backbones:
+        raise UsageError(
+            f"freeze_epochs: {model.name} holds no backbone; give a network with one, or 0"
+        )
+    _let_learn(backbones, False)
+
+
+def _backbones(model: keras.Model) -> list[keras.Model]:
+    return [layer for layer in model.layers if isinstance(layer, keras.Model)]
+
+
+def _let_learn(backbones: list[keras.Model], learns: bool) -> None:
+    """Layer by layer: a model that says it learns does not pass that on to frozen layers."""
+    for backbone in backbones:
+        for layer in backbone._flatten_layers():
+            layer.trainable = learns
+
+
+def thaw(model: keras.Model, recipe: Recipe, steps_an_epoch: int) -> None:
+    """Let all weights learn after a frozen start, with an optimiser of their own."""
+    compiled_by_xla = model.jit_compile
+    _let_learn(_backbones(model), True)
+    compile_for(model, recipe.thawed, steps_an_epoch)
+    model.jit_compile = compiled_by_xla
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -213,13 +304,16 @@ def _one_epoch(
     recipe: Recipe,
 ) -> dict[str, float]:
     timer = _StepProgress(name, recipe.epochs, len(batches))
+    averages = [_ValidatesAverage()] if recipe.average else []
     logs = model.fit(
         batches.dataset(),
         validation_data=validation.dataset(),
         shuffle=False,  # the batches are in the order that the seed decided
         verbose=0,
-        callbacks=[timer],
+        callbacks=[timer, *averages],
     ).history
+    for callback in averages:
+        callback.restore()
     row = {key: float(values[-1]) for key, values in logs.items()}
     timer.close(row)
     return {"seconds": timer.seconds, **row}
@@ -244,7 +338,9 @@ class _Progress:
                 state.history = saved["history"]
                 state.model = keras.saving.load_model(state.latest)
                 return state
-        compile_for(model, recipe, steps)
+        if recipe.freeze_epochs:
+            freeze(model)
+        compile_for(model, recipe.frozen if recipe.freeze_epochs else recipe, steps)
         return state
 
     @property
@@ -260,12 +356,14 @@ class _Progress:
         return self.path.with_suffix(".resume.json")
 
     @property
-    def waited(self) -> int:
-        """Epochs since the validation loss was lowest."""
+    def best_epoch(self) -> int:
+        """Epochs run when the validation loss was first at its lowest; 0 before the first."""
         losses = [row["val_loss"] for row in self.history]
-        if not losses:
-            return 0
-        return len(losses) - 1 - losses.index(min(losses))
+        return 1 + losses.index(min(losses)) if losses else 0
+
+    def waited(self, recipe: Recipe) -> int:
+        """Epochs since the validation loss was lowest, or since the backbone was thawed."""
+        return len(self.history) - max(self.best_epoch, recipe.freeze_epochs)
 
     def note(self, row: dict[str, float], recipe: Recipe) -> None:
         if not math.isfinite(row["loss"]) or not math.isfinite(row["val_loss"]):
@@ -275,13 +373,15 @@ class _Progress:
             )
         self.history.append({"epoch": len(self.history) + 1, **row})
         save_model(self.model, self.latest)
-        if self.waited == 0:
-            save_model(self.model, self.best)
+        if self.best_epoch == len(self.history):
+            with _averaged(self.model, recipe):
+                save_model(self.model, self.best)
         saved = {"key": self.key, "history": self.history, "latest": sha256(self.latest)}
         write_json(self.record, saved)
 
     def finish(self) -> Trained:
         self.model = read_model(self.best)
+        _let_learn(_backbones(self.model), True)  # they were frozen if the best epoch was early
         save_model(self.model, self.path)
         digest = weights_digest(self.model)
         described = {
@@ -297,12 +397,49 @@ class _Progress:
 
 
 def compile_for(model: keras.Model, recipe: Recipe, steps_an_epoch: int) -> None:
-    """Compile a network for its task: Adam along a cosine, loss, metrics of Figure 6."""
-    rate = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate, recipe.epochs * steps_an_epoch, alpha=FINAL_RATE
-    )
+    """Compile a network for its task: optimiser, loss, metrics of Figure 6."""
     metrics = _metrics_of(recipe.task, model.output_shape[-1])
-    model.compile(keras.optimizers.Adam(rate), LOSSES[recipe.task], metrics=metrics)
+    model.compile(_optimiser(recipe, steps_an_epoch), LOSSES[recipe.task], metrics=metrics)
+
+
+def _optimiser(recipe: Recipe, steps_an_epoch: int) -> keras.optimizers.Optimizer:
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            recipe.learning_rate, recipe.epochs * steps_an_epoch, alpha=FINAL_RATE
+        )
+    else:
+        rate = keras.optimizers.schedules.ExponentialDecay(
+            recipe.learning_rate, STAIR_EPOCHS * steps_an_epoch, STAIR_RATE, staircase=True
+        )
+    averaging = {"use_ema": True, "ema_momentum": recipe.average} if recipe.average else {}
+    if recipe.optimiser == "momentum":
+        return keras.optimizers.SGD(rate, momentum=MOMENTUM, **averaging)
+    return keras.optimizers.Adam(rate, **averaging)
+
+
+@contextmanager
+def _averaged(model: keras.Model, recipe: Recipe) -> Iterator[None]:
+    """A model with the running mean of its weights, if its recipe asks for one."""
+    if not recipe.average:
+        yield
+        return
+    trained = _take_average(model)
+    try:
+        yield
+    finally:
+        _give_back(model, trained)
+
+
+def _take_average(model: keras.Model) -> list[np.ndarray]:
+    """Put the running mean in the place of the trained weights, which are returned."""
+    trained = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    return trained
+
+
+def _give_back(model: keras.Model, trained: list[np.ndarray]) -> None:
+    for weight, values in zip(model.trainable_weights, trained, strict=True):
+        weight.assign(values)
 
 
 def _metrics_of(task: str, outputs: int) -> list[keras.Metric]:
@@ -373,6 +510,19 @@ class GradeFigure(ClassFigure):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         said = ops.one_hot(predicted_category(y_pred), self.classes)
         super().update_state(y_true, said, sample_weight)
+
+
+class _ValidatesAverage(keras.callbacks.Callback):
+    """Validates the running mean of the weights; training then goes on from the weights.
+
+    Keras' ``fit`` ends with the mean in their place, so that ``restore`` comes after it.
+    """
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.trained = _take_average(self.model)
+
+    def restore(self) -> None:
+        _give_back(self.model, self.trained)
 
 
 class _StepProgress(keras.callbacks.Callback):

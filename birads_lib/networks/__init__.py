@@ -5,20 +5,27 @@ from birads_lib.networks.autoencoder import denoising_autoencoder
 from birads_lib.networks.backbones import EFFICIENTNETS, read_model, weights_digest
 from birads_lib.networks.gate import mobilenet_gate
 from birads_lib.networks.ordinal import OrdinalHead, category_probabilities, ordinal_scorer
+from birads_lib.networks.peers import GATES, SCORERS
 from birads_lib.networks.scorer import (
     PRINTED_INPUT,
+    attention_head,
     attention_scorer,
     join_at_features,
     plain_cnn,
     split_at_features,
 )
+from birads_lib.networks.spatial_transformer import SpatialTransformer
 
 __all__ = [
     "EFFICIENTNETS",
+    "GATES",
     "PRINTED_INPUT",
+    "SCORERS",
     "ChannelAttention",
     "OrdinalHead",
     "SpatialAttention",
+    "SpatialTransformer",
+    "attention_head",
     "attention_scorer",
     "category_probabilities",
     "denoising_autoencoder",

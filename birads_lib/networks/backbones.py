@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from birads_lib.networks.normalization import BATCH_NORM_MOMENTUM
 EFFICIENTNETS = tuple(f"EfficientNetB{i}" for i in range(8))
 MOBILENET_SIDES = (96, 128, 160, 192, 224)
 """Input sizes, px, that MobileNetV2's ImageNet weights come in; others take the last."""
+
+WEIGHTS_FILES = {
+    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{side}_no_top.h5",
+    "MobileNetV3Small": "weights_mobilenet_v3_small_224_{alpha}_float_no_top_v2.h5",
+    "ResNet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "VGG16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+}
+"""ImageNet weights in Keras' cache; other networks' are called ``NAME_notop.h5``."""
 
 Weights = str | os.PathLike[str] | None
 
@@ -64,6 +73,18 @@ def cut_after(backbone: keras.Model, block: int | None, pattern: str) -> keras.M
     return keras.Model(backbone.input, backbone.get_layer(names[-1]).output, name=backbone.name)
 
 
+def check_clip(network: str, clip: int | None, blocks: Sized) -> None:
+    """Refuse to keep fewer than one or more than all blocks of a network.
+
+    Raises:
+        UsageError: ``clip`` is neither ``None`` nor 1 to the number of blocks.
+    """
+    if clip is not None and not 1 <= clip <= len(blocks):
+        raise UsageError(
+            f"clip: {clip} given; {network} keeps 1 to {len(blocks)} blocks, or None for all"
+        )
+
+
 def set_batch_norm_momentum(model: keras.Model, momentum: float = BATCH_NORM_MOMENTUM) -> None:
     """Give every batch normalisation of a model one momentum."""
     for layer in model.layers:
@@ -94,12 +115,10 @@ def _with_weights_file(
 def _refuse_download(name: str, input_shape: tuple[int, int, int], alpha: float) -> None:
     """Raise unless Keras already holds the ImageNet weights in its cache."""
     cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-    if name == "MobileNetV2":
-        height, width = input_shape[:2]
-        side = height if height == width and height in MOBILENET_SIDES else MOBILENET_SIDES[-1]
-        file = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_{side}_no_top.h5"
-    else:
-        file = f"{name.lower()}_notop.h5"
+    height, width = input_shape[:2]
+    side = height if height == width and height in MOBILENET_SIDES else MOBILENET_SIDES[-1]
+    pattern = WEIGHTS_FILES.get(name, f"{name.lower()}_notop.h5")
+    file = pattern.format(alpha=float(alpha), side=side)
     if not (cache / file).is_file():
         raise DataError(
             f"weights: ImageNet weights of {name} are not in {cache / file}; nothing is downloaded "

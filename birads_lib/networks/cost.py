@@ -24,6 +24,7 @@ from keras import layers, tree
 from birads_lib.errors import UsageError
 from birads_lib.networks.attention import ChannelAttention, SpatialAttention
 from birads_lib.networks.normalization import FusedBatchNormalization
+from birads_lib.networks.spatial_transformer import IDENTITY, SpatialTransformer
 
 BYTES = 4  # of a float32
 OPERATIONS = 2  # of a multiply-add: one product, one sum
@@ -211,6 +212,12 @@ def _channel_attention(layer: Any, _: Shape, __: Shape) -> int:
     return 2 * sum(math.prod(part.kernel.shape) for part in parts)
 
 
+def _spatial_transformer(layer: Any, _: Shape, outputs: Shape) -> int:
+    """Localisation network; the affine map of each place; four neighbours of each number."""
+    mapped = IDENTITY.size * math.prod(outputs[:-1])
+    return cost_of(layer.localisation).multiply_adds + mapped + 4 * math.prod(outputs)
+
+
 MULTIPLY_ADDS: dict[type, Rule] = {
     layers.Conv1D: _convolution,
     layers.Conv2D: _convolution,
@@ -228,6 +235,7 @@ MULTIPLY_ADDS: dict[type, Rule] = {
     layers.PReLU: _each_output,
     SpatialAttention: _spatial_attention,
     ChannelAttention: _channel_attention,
+    SpatialTransformer: _spatial_transformer,
 }
 """How multiply-adds are counted, by class. A class with weights must stand here."""
 

@@ -66,12 +66,27 @@ def mobilenet_gate(
     backbone = with_fused_normalization(cut_after(backbone, last_block, "block_{}_"))
     tile = keras.Input(input_shape, name="tile")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(tile)
-    x = backbone(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    infected = gate_head(backbone(x), units, dropout)
+    return keras.Model(tile, infected, name="mobilenet_gate")
+
+
+def gate_head(features: Any, units: int, dropout: float, classes: int = 1) -> Any:
+    """Features to an answer: the new fully connected head of ``mobilenet_gate``.
+
+    Args:
+        features: ``(batch, H, W, channels)`` of a functional model.
+        units: Units of the fully connected layer.
+        dropout: Share dropped before the last layer, 0..1.
+        classes: 1 for one sigmoid, ``infected``; more for a softmax, ``score``.
+
+    Returns:
+        ``(batch, classes)``, 0..1.
+    """
+    x = layers.GlobalAveragePooling2D(name="pool")(features)
     x = layers.Dense(units, activation="relu", name="connected")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
-    infected = layers.Dense(1, activation="sigmoid", dtype="float32", name="infected")(x)
-    return keras.Model(tile, infected, name="mobilenet_gate")
+    last, name = ("sigmoid", "infected") if classes == 1 else ("softmax", "score")
+    return layers.Dense(classes, activation=last, dtype="float32", name=name)(x)
 
 
 def take_weights_for_grey(grey: keras.Model, colour: keras.Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -72,18 +73,51 @@ def attention_scorer(
     features = build_backbone(backbone, input_shape, weights)
     features = with_fused_normalization(cut_after(features, last_block, "block{}"))
     tile = keras.Input(input_shape, name="tile")
-    x = features(tile)
+    x = _attended(features(tile), attention, pool, reduction)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    score = layers.Dense(classes, activation="softmax", dtype="float32", name="score")(x)
+    return keras.Model(tile, score, name=f"attention_{backbone.lower()}")
+
+
+def attention_head(
+    features_shape: tuple[int, int, int],
+    attention: str = "both",
+    pool: str = "channels",
+    reduction: int | None = None,
+    classes: int = len(LESION_CODES),
+) -> keras.Model:
+    """The scorer behind its backbone alone, equations (2) to (6), for features kept on disk.
+
+    Args:
+        features_shape: (height, width, channels) of the features F.
+        attention, pool, reduction: See ``attention_scorer``.
+        classes: Number of classes; 1 for a single yes or no.
+
+    Returns:
+        Model from float32 ``(batch, height, width, channels)`` to ``(batch, classes)``,
+        each row summing to 1; of one class a sigmoid, ``(batch, 1)`` in 0..1.
+
+    Raises:
+        UsageError: Unknown attention or pooling.
+    """
+    one_of("attention", attention, ATTENTIONS)
+    features = keras.Input(features_shape, name="features")
+    x = _attended(features, attention, pool, reduction)
+    last = "sigmoid" if classes == 1 else "softmax"
+    score = layers.Dense(classes, activation=last, dtype="float32", name="score")(x)
+    return keras.Model(features, score, name="attention_head")
+
+
+def _attended(x: Any, attention: str, pool: str, reduction: int | None) -> Any:
+    """V of equation (4), ``(batch, C)``, from F, ``(batch, H, W, C)``."""
     if attention in ("both", "spatial"):
         where = SpatialAttention(pool, name="spatial_attention")(x)
         x = layers.Multiply(name="refined")([x, where])
     if attention in ("both", "channel"):
         which = ChannelAttention(reduction, name="channel_attention")(x)
         x = layers.Multiply(name="weighted")([x, which])
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    score = layers.Dense(classes, activation="softmax", dtype="float32", name="score")(x)
-    return keras.Model(tile, score, name=f"attention_{backbone.lower()}")
+    return layers.GlobalAveragePooling2D(name="pool")(x)
 
 
 def plain_cnn(
