@@ -7,6 +7,8 @@ PROFILE ?= laptop
 DATA ?=
 EXTERNAL ?=
 CORES ?= 1
+SWEEP ?=
+SEEDS ?=
 PORT ?= 8000
 PYTHON ?= python3
 
@@ -18,7 +20,7 @@ STUDY := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") \
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help book run test check sync lock bench serve clean
+.PHONY: help book run sweep test check sync lock bench serve clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -28,6 +30,9 @@ book: $(READY) ## run the study (PROFILE=laptop, DATA=, EXTERNAL=) and render _b
 
 run: $(READY) ## run the study without rendering the book
 	@$(BIN)/birads study $(STUDY)
+
+sweep: $(READY) ## train and compare other ways (SWEEP=ablations, SEEDS=5; else all, as sweeps.yml says)
+	@$(BIN)/birads sweep $(SWEEP) $(STUDY) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest

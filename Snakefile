@@ -7,6 +7,11 @@ run again. Inputs are marked `ancient` because order matters here and times do n
     snakemake --cores 1 --config profile=laptop
     snakemake --cores 1 --config profile=laptop data=/path external=/path
 
+A group of a sweep (sweeps.yml) is a step too, in the graph only when asked for; `birads
+sweep` also collects what they leave.
+
+    snakemake sweep_ablations --cores 1 --keep-going --config profile=laptop sweep=ablations
+
 On a cluster without a shared folder the output is a copy of the stamp, sent to
 its storage; what the steps themselves write lies in _build.
 """
@@ -80,3 +85,35 @@ for chapter, needs in NEEDS.items():
         threads: workflow.cores
         shell:
             "birads step {params.step} {options} --stamp {params.stamp} && touch {output}"
+
+
+if config.get("sweep"):
+
+    from birads_lib.study.sweeps import NEEDED, group_stamp, read_sweeps
+
+    seeds = f"--seeds {config['seeds']}" if "seeds" in config else ""
+
+    sweeps = read_sweeps(profile, seeds=config.get("seeds"))
+
+    for sweep in [sweeps[name] for name in config["sweep"].split(",")]:
+
+        rule:
+            name:
+                f"sweep_{sweep.name}"
+            input:
+                [ancient(group_stamp(study, sweep, group)) for group in sweep.groups],
+
+        for group in sweep.groups:
+
+            rule:
+                name:
+                    f"sweep_{sweep.name}_{group}"
+                input:
+                    ancient(study.stamp(NEEDED)),
+                output:
+                    group_stamp(study, sweep, group),
+                params:
+                    what=f"{sweep.name} --group {group} {seeds}",
+                    stamp=group_stamp(study, sweep, group),
+                shell:
+                    "birads sweep {params.what} {options} --stamp {params.stamp} && touch {output}"

@@ -97,11 +97,16 @@ def _parser() -> argparse.ArgumentParser:
         choices=DISTRIBUTIONS[:2],
         help="train on one device or all local GPUs (one); for several hosts see birads step",
     )
-    where = study.add_mutually_exclusive_group()
-    where.add_argument("--cluster", choices=CLUSTERS, help="run each step as a job of a cluster")
-    where.add_argument(
-        "--executor-profile", type=Path, metavar="PATH", help="likewise, by a profile of your own"
-    )
+    _add_place_options(study)
+
+    sweep = _command(commands, "sweep", _sweep, "train and compare other ways of doing a stage")
+    sweep.add_argument("names", nargs="*", metavar="NAME", help="sweeps (all in sweeps.yml)")
+    _add_study_options(sweep)
+    sweep.add_argument("--seeds", type=int, help="seeds a member (as sweeps.yml says)")
+    sweep.add_argument("--cores", type=int, default=1, help="groups at a time (1)")
+    _add_place_options(sweep)
+    sweep.add_argument("--group", help="run this group alone, here (what Snakemake calls)")
+    sweep.add_argument("--stamp", type=Path, help="the group's stamp expected; another is refused")
 
     predict = _command(commands, "predict", _predict, f"read tiles with a cascade. {NOTICE}")
     predict.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved cascade")
@@ -137,6 +142,14 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="laptop", help="smoke, laptop or paper (laptop)")
     parser.add_argument("--data", metavar="SRC", help="folder of a real data set, see merge")
     parser.add_argument("--external", metavar="SRC", help="folder of tiles for external validation")
+
+
+def _add_place_options(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--cluster", choices=CLUSTERS, help="run each step as a job of a cluster")
+    where.add_argument(
+        "--executor-profile", type=Path, metavar="PATH", help="likewise, by a profile of your own"
+    )
 
 
 def _phantom(options: argparse.Namespace) -> int:
@@ -205,7 +218,7 @@ def _cbis_labels(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from birads_lib.study.graph import CHAPTERS, Study, environment
+    from birads_lib.study.graph import CHAPTERS, Study
     from birads_lib.study.notebooks import check_parameters, declared_parameters
 
     study = Study(options.profile, options.data, options.external)
@@ -217,26 +230,36 @@ def _study(options: argparse.Namespace) -> int:
         "external": options.external,
         "distribute": options.distribute,
     }
+    target = "book" if options.book else "run"
+    if _snakemake(options, [target], chosen):
+        print("birads: the study stopped; the step's own message stands above", file=sys.stderr)
+        return FAILED
+    print(f"{study.run}: up to date" + (", book in _build/html" if options.book else ""))
+    return DONE
+
+
+def _snakemake(
+    options: argparse.Namespace, targets: list[str], chosen: dict[str, Any], *more: str
+) -> int:
+    """Run the graph up to its targets; its exit code."""
+    from birads_lib.study.graph import environment
+
     config = [f"profile={options.profile}", *(f"{k}={v}" for k, v in chosen.items() if v)]
     command = [
         sys.executable,
         "-m",
         "snakemake",
-        "book" if options.book else "run",
+        *targets,
         *_executor(options),
         "--rerun-triggers",
         "params",
         "--quiet",
         "all",
+        *more,
         "--config",
         *config,
     ]
-    done = subprocess.run(command, env=environment(), check=False)
-    if done.returncode:
-        print("birads: the study stopped; the step's own message stands above", file=sys.stderr)
-        return FAILED
-    print(f"{study.run}: up to date" + (", book in _build/html" if options.book else ""))
-    return DONE
+    return subprocess.run(command, env=environment(), check=False).returncode
 
 
 def _executor(options: argparse.Namespace) -> list[str]:
@@ -251,6 +274,59 @@ def _executor(options: argparse.Namespace) -> list[str]:
             f"{profile}: no Snakemake profile (config.yaml) there; give the file or its folder"
         )
     return ["--workflow-profile", str(profile)]
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from birads_lib.errors import one_of
+    from birads_lib.study.graph import Study
+    from birads_lib.study.sweeps import read_sweeps
+
+    study = Study(options.profile, options.data, options.external)
+    sweeps = read_sweeps(options.profile, seeds=options.seeds)
+    names = [one_of("sweep", name, sweeps) for name in options.names or sweeps]
+    if options.group:
+        return _sweep_group(study, sweeps[names[0]], options)
+    chosen = {"data": options.data, "external": options.external, "seeds": options.seeds}
+    targets = [f"sweep_{name}" for name in names]
+    stopped = _snakemake(options, targets, {**chosen, "sweep": ",".join(names)}, "--keep-going")
+    if stopped and not study.stamp("attention").exists():
+        print("birads: the study stopped before the sweep; see the message above", file=sys.stderr)
+        return FAILED
+    whole = [_collect(study, sweeps[name]) for name in names]
+    return DONE if all(whole) else FAILED
+
+
+def _sweep_group(study: Any, sweep: Any, options: argparse.Namespace) -> int:
+    from birads_lib.study.graph import put_stamp
+    from birads_lib.study.run import Run
+    from birads_lib.study.sweeps import failures, group_stamp, run_group_notebook
+
+    stamp = group_stamp(study, sweep, options.group)
+    if options.stamp and options.stamp != stamp:
+        raise ChapterError(f"{options.group}: its sources changed while it waited; run it again")
+    print(f"{study.run.name}: sweep {sweep.name}, group {options.group}", flush=True)
+    run_group_notebook(study, sweep, options.group, options.seeds)
+    found = failures(Run(study.run, sweep.name), sweep.group(options.group))
+    for member, reason in found.items():
+        print(f"birads: sweep {sweep.name}: {member} failed: {reason}", file=sys.stderr)
+    if not found:
+        put_stamp(stamp)
+    return FAILED if found else DONE
+
+
+def _collect(study: Any, sweep: Any) -> bool:
+    """Collect a sweep, say what is not there, and give whether it is complete."""
+    from birads_lib.study.run import Run
+    from birads_lib.study.sweeps import collect, results_path
+
+    found = collect(Run(study.run, sweep.name), sweep)
+    for member, reason in found["failed"].items():
+        print(f"birads: sweep {sweep.name}: {member} failed: {reason}", file=sys.stderr)
+    for training in found["missing"]:
+        print(f"birads: sweep {sweep.name}: {training}: not finished", file=sys.stderr)
+    state = "complete" if found["complete"] else "incomplete; run it again to go on"
+    print(f"{results_path(study.run, sweep.name)}: {len(found['members'])} members, {state}")
+    return bool(found["complete"])
 
 
 def _step(options: argparse.Namespace) -> int:

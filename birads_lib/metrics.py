@@ -9,6 +9,7 @@ one woman are not independent.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ REPLICATES = 2000
 CONFIDENCE = 0.95
 BINS = 15
 CHUNK = 25  # replicates whose ranks are summed at a time; bounds memory
+COMPARED = ("accuracy", "balanced_accuracy", "auroc")
+"""Figures by which trainings are compared; AUROC of more than two classes is their mean."""
 
 Floats = NDArray[np.float64]
 
@@ -220,6 +223,81 @@ def check_predictions(predictions: pd.DataFrame, stage: str) -> None:
     for what, rows in wrong.items():
         if rows.any():
             raise DataError(f"predictions: tile {predictions.loc[rows, 'tile'].iloc[0]} {what}")
+
+
+def check_complete(predictions: pd.DataFrame, tiles: Iterable[str]) -> None:
+    """Refuse a table of predictions that is not of exactly these tiles, each once.
+
+    Raises:
+        DataError: A tile is missing, stands twice or is not one of them.
+    """
+    expected, found = pd.Index(list(tiles)), pd.Index(predictions["tile"])
+    for what, odd in (
+        ("stands twice; keep one row a tile", found[found.duplicated()]),
+        ("is missing; predict every held-out tile", expected.difference(found)),
+        ("is not one to be judged; drop it", found.difference(expected)),
+    ):
+        if len(odd):
+            raise DataError(f"predictions: tile {odd[0]} {what}")
+
+
+def mean_over_seeds(
+    tables: Sequence[pd.DataFrame], figure: str, replicates: int = REPLICATES, seed: int = 0
+) -> dict[str, Any]:
+    """A figure of one way of training, over its seeds.
+
+    Args:
+        tables: Predictions of the same tiles in one stage, a table a seed.
+        figure: One of ``COMPARED``.
+        replicates: Bootstrap replicates; each draws groups, and seeds, with replacement.
+        seed: Of the bootstrap.
+
+    Returns:
+        ``{"value", "interval"}``: the mean over seeds. Of one seed the interval holds the
+        doubt about tiles alone, and none about training.
+
+    Raises:
+        DataError: As ``paired_difference``.
+    """
+    (values,) = _over_seeds([tables], figure, replicates, seed)
+    stated = _stated(values)
+    if stated is None:
+        raise DataError(f"predictions: {figure} is not defined; a class has no tile")
+    return stated
+
+
+def paired_difference(
+    first: Sequence[pd.DataFrame],
+    second: Sequence[pd.DataFrame],
+    figure: str,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """By how much a figure of one way of training exceeds that of another, on the same tiles.
+
+    Each bootstrap replicate draws groups with replacement, the same for both, since the
+    tiles are the same; and seeds with replacement, the same for both where they have
+    equally many, else each its own. Identical tables differ by exactly 0.
+
+    Args:
+        first, second: Predictions of one stage, a table a seed, rows in any order.
+        figure: One of ``COMPARED``.
+        replicates: Bootstrap replicates.
+        seed: Of the bootstrap.
+
+    Returns:
+        ``{"value", "interval"}``: mean over seeds of the first less that of the second.
+
+    Raises:
+        UsageError: Another figure.
+        DataError: No table, tables of different tiles or stages, or the figure is not
+            defined because a class has no tile.
+    """
+    values = _over_seeds([first, second], figure, replicates, seed)
+    stated = _stated(values[0] - values[1])
+    if stated is None:
+        raise DataError(f"predictions: {figure} is not defined; a class has no tile")
+    return stated
 
 
 def mcnemar(first: pd.DataFrame, second: pd.DataFrame, stage: str) -> dict[str, float]:
@@ -487,6 +565,55 @@ class _Ranks:
         precision = np.divide(hit, through, out=np.zeros_like(hit), where=through > 0)
         roc = _ratio((new * beaten).sum(1), hit[:, -1] * alarms)
         return roc, _ratio((new * precision).sum(1), hit[:, -1])
+
+
+def _over_seeds(
+    sides: Sequence[Sequence[pd.DataFrame]], figure: str, replicates: int, seed: int
+) -> list[Floats]:
+    """Mean over seeds of a figure of each side, the data's own, then each replicate's (1 + R,)."""
+    one_of("figure", figure, COMPARED)
+    if not all(len(tables) for tables in sides):
+        raise DataError("predictions: no table to compare; give one for each seed")
+    reference = sides[0][0].sort_values("tile", ignore_index=True)
+    group = pd.factorize(reference["group"])[0]
+    draws = _draw_groups(group.max() + 1, replicates, seed)
+    rng = np.random.default_rng([seed, 1])
+    picks: dict[int, NDArray[np.int64]] = {}
+    means = []
+    for tables in sides:
+        ordered = [_like(reference, table) for table in tables]
+        values = np.stack([_figure_drawn(table, figure, group, draws) for table in ordered])
+        count = len(values)
+        pick = picks.setdefault(count, rng.integers(count, size=(replicates, count)))
+        drawn = values[pick, np.arange(1, replicates + 1)[:, np.newaxis]].mean(axis=1)
+        means.append(np.append(values[:, 0].mean(), drawn))
+    return means
+
+
+def _like(reference: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """A table's rows in the order of a reference of the same tiles and stage."""
+    stages = {*reference["stage"], *table["stage"]}
+    if len(stages) > 1:
+        raise DataError(f"predictions: stages {', '.join(sorted(stages))} cannot be compared")
+    check_predictions(table, next(iter(stages)))
+    ordered = table.sort_values("tile", ignore_index=True)
+    if not ordered[["tile", "label", "group"]].equals(reference[["tile", "label", "group"]]):
+        raise DataError("predictions: two tables of different tiles cannot be compared")
+    return ordered
+
+
+def _figure_drawn(
+    table: pd.DataFrame, figure: str, group: NDArray[np.int64], draws: Floats
+) -> Floats:
+    """One figure of one table, the data's own, then each replicate's: (1 + R,)."""
+    stage = table["stage"].iloc[0]
+    actual, classes = actual_class(table, stage), len(CLASS_NAMES[stage])
+    if figure == "auroc":
+        scores = class_scores(table, stage)
+        ranked = [1] if stage == "gate" else range(classes)
+        return np.mean([_ranking(scores[:, k], actual == k, group, draws)[0] for k in ranked], 0)
+    matrices = _matrices(actual, predicted_class(table, stage), classes, group, draws)
+    return _overall_figures(matrices)[figure]
 
 
 def _calibration_error(

@@ -43,6 +43,7 @@ def test_no_module_loads_tensorflow_before_a_network_is_needed():
         "birads_lib.tiles.spectrum",
         "birads_lib.metrics",
         "birads_lib.study.graph",
+        "birads_lib.study.sweeps",
         "birads_lib.cli",
     ]
     code = f"""
@@ -60,7 +61,7 @@ def test_the_tiles_package_alone_does_not_load_tensorflow():
     assert heavy_after("from birads_lib.tiles import TileStore, make_splits, merge_ddsm10") == "[]"
 
 
-@pytest.mark.parametrize("command", [[], ["merge"], ["predict"], ["study"]])
+@pytest.mark.parametrize("command", [[], ["merge"], ["predict"], ["study"], ["sweep"]])
 def test_help_does_not_load_tensorflow(command):
     arguments = [*command, "--help"]
     code = f"from birads_lib.cli import main\ntry: main({arguments})\nexcept SystemExit: pass"

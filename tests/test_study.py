@@ -20,7 +20,9 @@ from birads_lib.tiles import TileStore
 
 ROOT = Path(__file__).resolve().parents[1]
 BIRADS = Path(sys.executable).with_name("birads")
-SOURCES = ("notebooks", "book", "Snakefile", "profiles.yml", "_config.yml", "_toc.yml")
+SOURCES = (
+    "notebooks", "book", "Snakefile", "profiles.yml", "sweeps.yml", "_config.yml", "_toc.yml",
+)  # fmt: skip
 OF_THE_PAPER = [f"figure_{i}" for i in range(1, 9)] + ["table_1", "table_2"]
 VERDICT_FIELDS = {
     "id", "claim", "where", "paper", "recomputed", "measured", "interval", "protocol", "data",
@@ -277,3 +279,25 @@ def test_the_saved_cascade_predicts_from_the_command_line(simulated, tmp_path):
     )
     assert (read["gate"] - kept["gate"]).abs().max() < 1e-4
     assert set(read["predicted"]) <= set(CODES)
+
+
+def test_a_sweep_is_collected_and_its_chapter_and_verdict_follow(project, simulated):
+    def page():
+        return (simulated / "notebooks" / "ablations.ipynb").read_text()
+
+    assert "No sweep has been run" in page()
+    done = birads(project, "sweep", "ablations", "--profile", "smoke")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verify_run(simulated) == [], "a sweep leaves the study as it was"
+    done = birads(project, "study", "--profile", "smoke")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"smoke: (\w+)", done.stdout) == ["ablations", "verdict", "results"]
+    assert "The sweep is complete" in page()
+    verdicts = json.loads((simulated / "results" / "verdicts.json").read_text())
+    (gain,) = (v for v in verdicts if v["id"] == "conclusion-attention-gain")
+    assert gain["verdict"] == "needs the Kaggle set"
+    assert gain["measured"] is not None
+    again = birads(project, "sweep", "ablations", "--profile", "smoke")
+    assert again.returncode == 0
+    assert "group" not in again.stdout, "what is done is not done again"
+    assert verify_run(simulated) == []

@@ -92,13 +92,17 @@ class Study:
         if step == "results":
             return fingerprint([self.digest(c) for c in CHAPTERS] + _code("study.ledger"))
         source = sha256(NOTEBOOKS / f"{step}.py")
-        return fingerprint([source, self._effect(step)])
+        return fingerprint([source, self.effect(step)])
 
     def _files_named(self, chapter: str) -> dict[str, str]:
-        """SHA-256 of each file that a parameter names, such as weights or measurements."""
+        """SHA-256 of each file that a parameter names, such as weights or measurements.
+
+        A file may lie in the run's folder, as the results of a sweep do.
+        """
         values = {**declared_parameters(self.chapter(chapter)), **self.parameters(chapter)}
-        named = {name: Path(v) for name, v in values.items() if isinstance(v, str) and v}
-        return {name: sha256(path) for name, path in named.items() if path.is_file()}
+        named = {name: v for name, v in values.items() if isinstance(v, str) and v}
+        places = [(name, root / v) for root in (self.run, Path()) for name, v in named.items()]
+        return {name: sha256(path) for name, path in places if path.is_file()}
 
     def run_chapter(self, chapter: str) -> None:
         """Run one chapter into the run's folder."""
@@ -129,20 +133,18 @@ class Study:
 
         write_results(self.run)
 
-    def _effect(self, chapter: str) -> str:
+    def effect(self, chapter: str) -> str:
         """What a chapter does, whatever it says."""
         if chapter in self._effects:
             return self._effects[chapter]
         code = "\n".join(c.source for c in self.chapter(chapter).cells if c.cell_type == "code")
-        modules = sorted(imported_modules(code))
         self._effects[chapter] = fingerprint(
             {
-                "code": ast.dump(ast.parse(code)),
-                "modules": [_syntax(module) for module in modules],
+                "code": code_digest(code),
                 "parameters": self._decisive(chapter),
                 "files": self._files_named(chapter),
                 "needs": [
-                    self._data_digest if step == DATA else self._effect(step)
+                    self._data_digest if step == DATA else self.effect(step)
                     for step in NEEDS[chapter]
                 ],
             }
@@ -197,6 +199,12 @@ def book_stamp(study: Study) -> Path:
         ]
     )
     return profiles.BUILD / "stamps" / "html" / digest[:16]
+
+
+def code_digest(code: str) -> str:
+    """Digest of code and of all in this package that it imports, by what they do."""
+    modules = sorted(imported_modules(code))
+    return fingerprint([ast.dump(ast.parse(code)), [_syntax(module) for module in modules]])
 
 
 def imported_modules(code: str) -> set[str]:

@@ -11,11 +11,14 @@ import pandas as pd
 from birads_lib.errors import DataError
 from birads_lib.files import read_json, sha256, write_json
 from birads_lib.metrics import summarise
+from birads_lib.study.ablations import read_results
 from birads_lib.tiles.store import TileStore, verify_store
 
 LEDGER = "results/ledger.json"
 METRICS = "results/metrics.json"
 STORES = ("store", "external/store")
+SWEPT = "sweep_"
+"""How the files of a sweep begin, which runs after the study and answers for itself."""
 FOLDERS = ("models", "predictions", "figures", "results", "notebooks", "tiles")
 
 
@@ -37,6 +40,7 @@ def metrics_of(folder: Path) -> list[dict[str, Any]]:
         DataError: There are none.
     """
     tables = sorted((folder / "predictions").glob("*.parquet"))
+    tables = [path for path in tables if not path.name.startswith(SWEPT)]
     if not tables:
         raise DataError(f"{folder / 'predictions'}: no predictions; run `birads study` first")
     return [record for table in tables for record in summarise(pd.read_parquet(table))]
@@ -67,8 +71,20 @@ def verify_run(run: str | os.PathLike[str]) -> list[str]:
     for old, new in zip(written, recomputed, strict=False):
         if old != new:
             found.append(f"{folder / METRICS}: {old['stage']}: not what the predictions give")
+    found += _changed_sweeps(folder)
     if len(written) != len(recomputed):
         found.append(f"{folder / METRICS}: {len(written)} records, recomputed {len(recomputed)}")
+    return found
+
+
+def _changed_sweeps(folder: Path) -> list[str]:
+    """One line for each sweep whose predictions are not those that it was collected from."""
+    found = []
+    for path in sorted((folder / "results").glob(f"{SWEPT}*.json")):
+        try:
+            read_results(folder, path.stem.removeprefix(SWEPT))
+        except DataError as error:
+            found.append(str(error))
     return found
 
 
@@ -77,5 +93,5 @@ def _files(folder: Path) -> list[Path]:
         path
         for name in FOLDERS
         for path in sorted((folder / name).rglob("*"))
-        if path.is_file() and path != folder / LEDGER and not path.name.startswith(".")
+        if path.is_file() and path != folder / LEDGER and not path.name.startswith((".", SWEPT))
     ]

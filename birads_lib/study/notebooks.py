@@ -110,7 +110,7 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
     notebook = read_chapter(source)
     check_parameters(source.stem, declared_parameters(notebook), parameters)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    log = target.parents[1] / "logs" / f"{source.stem}.log"
+    log = target.parents[1] / "logs" / f"{target.stem}.log"
     with whole_file(target) as partial, messages_to(log):
         plain = partial.with_suffix(".in.ipynb")
         try:

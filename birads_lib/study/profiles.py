@@ -21,13 +21,21 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "attention": ("gate",),
     "explanations": ("attention",),
     "cascade": ("attention",),
+    "ablations": ("cascade",),
     "protocols": ("cascade",),
     "external_validation": ("cascade",),
     "label_meaning": (),
     "real_birads": ("attention",),
     "paper_audit": ("cascade",),
     "cost": ("attention",),
-    "verdict": ("cascade", "protocols", "label_meaning", "paper_audit", "explanations"),
+    "verdict": (
+        "cascade",
+        "ablations",
+        "protocols",
+        "label_meaning",
+        "paper_audit",
+        "explanations",
+    ),
 }
 """The chapters that compute, and the steps that each builds on."""
 CHAPTERS = tuple(NEEDS)

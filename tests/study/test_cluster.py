@@ -14,9 +14,13 @@ import yaml
 
 from birads_lib.cli import main
 from birads_lib.study.profiles import CHAPTERS
+from birads_lib.study.sweeps import get_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("notebooks", "book", "cluster", "Snakefile", "profiles.yml", "_config.yml", "_toc.yml")
+SOURCES = (
+    "notebooks", "book", "cluster", "Snakefile", "profiles.yml", "sweeps.yml", "_config.yml",
+    "_toc.yml",
+)  # fmt: skip
 CLUSTERS = ("slurm", "kubernetes")
 STEPS = {"data", *CHAPTERS, "results", "html", "book"}
 
@@ -31,12 +35,12 @@ def project(tmp_path_factory) -> Path:
     return folder
 
 
-def dry_run(project: Path, cluster: str) -> str:
+def dry_run(project: Path, cluster: str, target: str = "book", *config: str) -> str:
     done = subprocess.run(
         [
-            sys.executable, "-m", "snakemake", "book", "--dry-run", "--printshellcmds",
+            sys.executable, "-m", "snakemake", target, "--dry-run", "--printshellcmds",
             "--workflow-profile", f"cluster/{cluster}",
-            "--config", "profile=smoke", "distribute=local",
+            "--config", "profile=smoke", "distribute=local", *config,
         ],
         cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, timeout=120,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -73,6 +77,25 @@ def test_step_gets_its_options_and_the_stamp_of_the_study(planned):
     pattern = rf"birads step gate {options} --stamp _build/run/smoke/stamps/gate/[0-9a-f]{{16}} "
     assert re.search(pattern, planned["gate"])
     assert re.search(r"threads: 8\b", planned["gate"])
+
+
+@pytest.fixture(scope="module", params=CLUSTERS)
+def planned_sweep(request, project) -> dict[str, str]:
+    """What a dry run says of each step up to a sweep."""
+    pytest.importorskip(
+        f"snakemake_executor_plugin_{request.param}", reason="needs the extra `cluster`"
+    )
+    said = dry_run(project, request.param, "sweep_ablations", "sweep=ablations", "seeds=3")
+    blocks = re.split(r"^(?:local)?rule (\w+):$", said, flags=re.MULTILINE)
+    return dict(zip(blocks[1::2], blocks[2::2], strict=True))
+
+
+def test_each_group_of_a_sweep_is_a_step_behind_the_networks_it_needs(planned_sweep):
+    groups = {f"sweep_ablations_{g}" for g in get_sweep("ablations", "smoke").groups}
+    before = {"data", "data_merging", "autoencoder", "gate", "attention"}
+    assert set(planned_sweep) == {"sweep_ablations", *groups, *before}
+    called = r"birads sweep ablations --group heads --seeds 3 --profile smoke .*--stamp \S+/stamps/"
+    assert re.search(called, planned_sweep["sweep_ablations_heads"])
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)

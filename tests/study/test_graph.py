@@ -22,7 +22,7 @@ study = Study("smoke", *sys.argv[1:])
 print(json.dumps({step: study.digest(step) for step in ("data", *CHAPTERS, "results")}))
 """
 ALL = {"data", *CHAPTERS, "results"}
-JUDGED = {"protocols", "external_validation", "paper_audit", "verdict", "results"}
+JUDGED = {"ablations", "protocols", "external_validation", "paper_audit", "verdict", "results"}
 AFTER_ATTENTION = {"cascade", "cost", "explanations", "real_birads", *JUDGED}
 WITHOUT_TILES = {"label_meaning"}
 EXTERNAL = {"external_validation", "results"}

@@ -168,6 +168,57 @@ def test_the_kaggle_set_decides_by_the_interval(kaggle, monkeypatch, right, dete
     assert found["conclusion-detection"].data.startswith("the Kaggle set")
 
 
+def write_sweep(run, low, high, auroc=0.8):
+    """Results of a sweep in which attention's gain has the interval given, as shares."""
+    scores = {"scorer": {"auroc": {"value": auroc, "interval": [auroc - 0.1, auroc + 0.1]}}}
+    members = {name: {"scores": scores, "seeds": [0, 1]} for name in ("both", "none")}
+    gain = {"value": (low + high) / 2, "interval": [low, high]}
+    row = {"first": "both", "second": "none", "stage": "scorer", "seeds": [0, 1], "accuracy": gain}
+    about = {
+        "complete": False,
+        "failed": {},
+        "missing": [],
+        "date": "",
+        "commit": "",
+        "table": None,
+    }
+    results = run / "results" / "sweep_ablations.json"
+    write_json(results, {**about, "members": members, "differences": [row]})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "auroc", "word"),
+    [
+        (0.016, 0.024, 0.8, "reproduced"),
+        (-0.02, 0.01, 0.8, "not reproduced"),
+        (-0.02, 0.02, 0.8, "not testable"),
+        (0.0, 0.0, 0.5, "not testable"),
+    ],
+)
+def test_the_gain_of_attention_is_decided_by_where_its_interval_lies(
+    kaggle, monkeypatch, low, high, auroc, word
+):
+    monkeypatch.setattr(verdicts, "summarise", functools.partial(summarise, replicates=2))
+    run = kaggle(1.0)
+    write_sweep(run, low, high, auroc)
+    found = by_id(verdicts.measured_verdicts(run))["conclusion-attention-gain"]
+    assert found.verdict == word
+    assert found.interval == pytest.approx([100 * low, 100 * high])
+    assert found.seeds == (0, 1)
+    assert "not complete" in found.why
+
+
+def test_a_gain_on_simulated_tiles_is_stated_and_decides_nothing(simulated):
+    write_sweep(simulated, 0.016, 0.024)
+    try:
+        found = by_id(verdicts.measured_verdicts(simulated))["conclusion-attention-gain"]
+    finally:
+        (simulated / "results" / "sweep_ablations.json").unlink()
+    assert found.verdict == "needs the Kaggle set"
+    assert found.measured == pytest.approx(2.0)
+    assert "simulated tiles" in found.why
+
+
 def test_an_empty_run_passes_nothing_by_absence(tmp_path):
     found = verdicts.measured_verdicts(tmp_path)
     assert {v.verdict for v in found} == {"not testable", "needs the Kaggle set"}

@@ -1,0 +1,214 @@
+"""The kinds of member that a sweep may have, by the name that stands in sweeps.yml.
+
+Each takes a task and its settings and gives ``Answers``. It imports what it needs when it
+is called: so the command line stays light, and what decides a member's result is this
+function and the modules that it imports, no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from birads_lib.study.sweep_data import Answers, Task
+
+DENOISED = "tiles/denoised.npy"
+SCORER = "models/scorer.keras"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of member.
+
+    Attributes:
+        predict: ``predict(task, **settings)`` trains and answers.
+        reads: Files of the run, made by its chapters, that the answers depend on.
+    """
+
+    predict: Callable[..., Answers]
+    reads: tuple[str, ...] = (DENOISED,)
+
+
+def attention(
+    task: Task, *, effort: dict[str, Any], attention: str = "both", pool: str = "channels"
+) -> Answers:
+    """An attention head on frozen features of the run's scorer."""
+    from birads_lib.study.sweep_training import Effort, head_answers
+
+    return head_answers(task, Effort.of(effort), attention=attention, pool=pool)
+
+
+def binary(task: Task, *, effort: dict[str, Any], attention: str = "both") -> Answers:
+    """Type and pathology as two heads on the same features."""
+    from birads_lib.study.sweep_training import Effort, binary_answers
+
+    return binary_answers(task, Effort.of(effort), attention=attention)
+
+
+def backbone(
+    task: Task,
+    *,
+    effort: dict[str, Any],
+    scorer_size: list[int],
+    backbone: str = "EfficientNetB7",
+    attention: str = "both",
+    clip: int | None = None,
+    weights: str | None = None,
+    denoised: bool = True,
+) -> Answers:
+    """A whole EfficientNet with attention, trained on the infected tiles."""
+    from birads_lib.networks import attention_scorer
+    from birads_lib.study.sweep_training import Effort, scorer_answers
+
+    height, width = scorer_size
+    return scorer_answers(
+        task,
+        lambda shape: attention_scorer(backbone, shape, weights, attention, last_block=clip),
+        (height, width, 3),
+        Effort.of(effort),
+        task.data.tiles(denoised),
+    )
+
+
+def cascade(
+    task: Task,
+    *,
+    effort: dict[str, Any],
+    gate_size: int,
+    scorer_size: list[int],
+    denoised: bool = True,
+    backbone: str = "EfficientNetB7",
+    alpha: float = 1.0,
+    gate_clip: int | None = None,
+    clip: int | None = None,
+    weights: str | None = None,
+) -> Answers:
+    """A gate and a scorer trained alike, on tiles denoised or as they are."""
+    from birads_lib.networks import attention_scorer, mobilenet_gate
+    from birads_lib.study.sweep_training import Effort, cascade_answers
+
+    height, width = scorer_size
+    return cascade_answers(
+        task,
+        (
+            lambda s: mobilenet_gate(s, alpha, weights, last_block=gate_clip),
+            (gate_size, gate_size, 1),
+        ),
+        (
+            lambda s: attention_scorer(backbone, s, weights, last_block=clip),
+            (height, width, 3),
+        ),
+        Effort.of(effort),
+        task.data.tiles(denoised),
+    )
+
+
+def five(
+    task: Task,
+    *,
+    effort: dict[str, Any],
+    scorer_size: list[int],
+    denoised: bool = True,
+    backbone: str = "EfficientNetB7",
+    clip: int | None = None,
+    weights: str | None = None,
+) -> Answers:
+    """One network of five classes instead of two stages."""
+    from birads_lib.labels import CODES
+    from birads_lib.networks import attention_scorer
+    from birads_lib.study.sweep_training import Effort, five_answers
+
+    height, width = scorer_size
+    return five_answers(
+        task,
+        lambda shape: attention_scorer(
+            backbone, shape, weights, classes=len(CODES), last_block=clip
+        ),
+        (height, width, 3),
+        Effort.of(effort),
+        task.data.tiles(denoised),
+    )
+
+
+def scorer(
+    task: Task,
+    *,
+    effort: dict[str, Any],
+    scorer_size: list[int],
+    model: str,
+    clip: int | None = None,
+    weights: str | None = None,
+    denoised: bool = True,
+    noise: str = "",
+) -> Answers:
+    """A network of the literature as the scorer, see ``peers.SCORERS``.
+
+    With ``noise`` it sees tiles after ``preprocessing.preprocess`` with that filter, not
+    after the autoencoder.
+    """
+    from birads_lib.errors import one_of
+    from birads_lib.networks import peers
+    from birads_lib.study.sweep_data import PreparedRows
+    from birads_lib.study.sweep_training import Effort, scorer_answers
+    from birads_lib.tiles import preprocessing
+
+    build = peers.SCORERS[one_of("model", model, peers.SCORERS)]
+    height, width = scorer_size
+    tiles = task.data.tiles(denoised and not noise)
+    if noise:
+        tiles = PreparedRows(tiles, lambda images: preprocessing.preprocess(images, noise))
+    return scorer_answers(
+        task,
+        lambda shape: build(shape, weights=weights, clip=clip),
+        (height, width, 3),
+        Effort.of(effort),
+        tiles,
+    )
+
+
+def gate(
+    task: Task,
+    *,
+    effort: dict[str, Any],
+    gate_size: int,
+    model: str,
+    clip: int | None = None,
+    weights: str | None = None,
+    denoised: bool = True,
+) -> Answers:
+    """A lightweight network of the literature as the gate, see ``peers.GATES``."""
+    from birads_lib.errors import one_of
+    from birads_lib.networks import peers
+    from birads_lib.study.sweep_training import Effort, gate_answers
+
+    build = peers.GATES[one_of("model", model, peers.GATES)]
+    return gate_answers(
+        task,
+        lambda shape: build(shape, weights=weights, clip=clip),
+        (gate_size, gate_size, 1),
+        Effort.of(effort),
+        task.data.tiles(denoised),
+    )
+
+
+def classic(
+    task: Task, *, model: str, features: list[str] | None = None, denoised: bool = False
+) -> Answers:
+    """A classic model on texture features."""
+    from birads_lib.study.sweep_classic import classic_answers
+
+    return classic_answers(task, model, features, denoised)
+
+
+KINDS: dict[str, Kind] = {
+    "attention": Kind(attention, (DENOISED, SCORER)),
+    "binary": Kind(binary, (DENOISED, SCORER)),
+    "backbone": Kind(backbone),
+    "cascade": Kind(cascade),
+    "five": Kind(five),
+    "scorer": Kind(scorer),
+    "gate": Kind(gate),
+    "classic": Kind(classic),
+}

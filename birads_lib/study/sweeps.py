@@ -1,0 +1,658 @@
+"""Sweeps: many ways of doing one stage, trained and judged on the same tiles.
+
+A sweep is a list of members in ``sweeps.yml``; a member is trained once for each seed.
+Members of one group share a process, so that TensorFlow is loaded once. What a training
+answers lies in ``RUN/sweeps/<sweep>/<member>/<seed>.parquet`` beside a ``.json`` with the
+digest of all that decided it: where that digest is unchanged it is never repeated.
+``collect`` makes one table and one file of results of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import shutil
+import textwrap
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import yaml
+
+from birads_lib.errors import DataError, StudyError, UsageError, one_of
+from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
+from birads_lib.labels import LESION_CODES
+from birads_lib.metrics import (
+    COMPARED,
+    PREDICTION_COLUMNS,
+    check_complete,
+    check_predictions,
+    mean_over_seeds,
+    paired_difference,
+)
+from birads_lib.study.graph import Study, code_digest
+from birads_lib.study.kinds import KINDS
+from birads_lib.study.notebooks import run_chapter
+from birads_lib.study.profiles import NOTEBOOKS
+from birads_lib.study.run import Run, commit
+from birads_lib.study.sweep_data import HELD_OUT, Answers, SweepData, Task
+from birads_lib.tiles.store import streamed
+
+if TYPE_CHECKING:
+    from birads_lib.study.kinds import Kind
+
+SWEEPS = "sweeps.yml"
+FOLDER = "sweeps"
+NOTEBOOK = "sweep_member"
+NEEDED = "attention"
+"""The chapter before all sweeps: its scorer, and the denoised tiles of one before it."""
+VALIDATION_SHARE, ASIDE_SHARE = 0.1, 0.1  # as in the chapters, so that the division is theirs
+STAGES = ("gate", "scorer", "cascade")
+THRESHOLD = 0.5
+DONE, KEPT, FAILED = "done", "done before", "failed"
+
+_NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}
+_MEMBER = {
+    "type": "object",
+    "required": ["title", "kind", "stage", "group"],
+    "additionalProperties": False,
+    "properties": {
+        "title": {"type": "string"},
+        "reference": {"type": "string"},
+        "kind": {"type": "string"},
+        "stage": {"enum": list(STAGES)},
+        "group": _NAME,
+        "settings": {"type": "object"},
+    },
+}
+_SIZE = {
+    "type": "object",
+    "required": ["seeds"],
+    "additionalProperties": False,
+    "properties": {
+        "seeds": {"type": "integer", "minimum": 1},
+        "members": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "settings": {"type": "object"},
+    },
+}
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "required": ["about", "members", "profiles"],
+        "additionalProperties": False,
+        "properties": {
+            "about": {"type": "string"},
+            "members": {"type": "object", "propertyNames": _NAME, "additionalProperties": _MEMBER},
+            "compare": {
+                "type": "array",
+                "items": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+            },
+            "profiles": {
+                "type": "object",
+                "additionalProperties": {"type": "object", "additionalProperties": _SIZE},
+            },
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One way of doing one stage.
+
+    Attributes:
+        sweep: Name of its sweep.
+        name: Its own, unique in the sweep.
+        kind: One of ``KINDS``.
+        stage: The stage that it is for: ``"gate"``, ``"scorer"`` or ``"cascade"``.
+        group: Members that share a process.
+        seeds: How many times it is trained, with seeds from 0.
+        parameters: Settings of its kind.
+        title: For a reader.
+        reference: Where it comes from; "" for the study's own.
+    """
+
+    sweep: str
+    name: str
+    kind: str
+    stage: str
+    group: str
+    seeds: int
+    parameters: dict[str, Any]
+    title: str
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What one profile trains of a sweep.
+
+    Attributes:
+        name, about: For a reader.
+        members: By name.
+        compare: Pairs of names: by how much the first exceeds the second.
+    """
+
+    name: str
+    about: str
+    members: dict[str, Member]
+    compare: tuple[tuple[str, str], ...]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups, each once, in order."""
+        return tuple(dict.fromkeys(member.group for member in self.members.values()))
+
+    def group(self, name: str) -> list[Member]:
+        """Members of one group.
+
+        Raises:
+            UsageError: No such group; the message lists them.
+        """
+        one_of("group", name, self.groups)
+        return [member for member in self.members.values() if member.group == name]
+
+
+def read_sweeps(
+    profile: str, path: str | os.PathLike[str] = SWEEPS, seeds: int | None = None
+) -> dict[str, Sweep]:
+    """Read and check ``sweeps.yml``.
+
+    Args:
+        profile: Name of the profile, which decides sizes, seeds and members.
+        path: The file.
+        seeds: How many seeds, over what the profile says.
+
+    Raises:
+        DataError: Missing, not YAML, not as the schema wants it, or a kind gets settings
+            that it does not know.
+        UsageError: No such profile, kind or member, or fewer than one seed; the message
+            lists what there is.
+    """
+    if seeds is not None and seeds < 1:
+        raise UsageError(f"seeds: {seeds} given; expected 1 or more")
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        jsonschema.validate(raw, SCHEMA)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run from the project's folder") from None
+    except yaml.YAMLError as error:
+        raise DataError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    except jsonschema.ValidationError as error:
+        place = "/".join(map(str, error.absolute_path)) or "top level"
+        raise DataError(f"{path}: {place}: {error.message}; correct this entry") from None
+    return {name: _sweep(name, entry, profile, seeds) for name, entry in raw.items()}
+
+
+def get_sweep(
+    name: str, profile: str, path: str | os.PathLike[str] = SWEEPS, seeds: int | None = None
+) -> Sweep:
+    """One sweep by name.
+
+    Raises:
+        UsageError: No such sweep; the message lists them.
+    """
+    sweeps = read_sweeps(profile, path, seeds)
+    return sweeps[one_of("sweep", name, sweeps)]
+
+
+def _sweep(name: str, entry: dict[str, Any], profile: str, seeds: int | None) -> Sweep:
+    sizes = entry["profiles"][one_of(f"sweep {name}: profile", profile, entry["profiles"])]
+    groups = {member["group"] for member in entry["members"].values()}
+    for group, size in sizes.items():
+        one_of(f"sweep {name}: group", group, sorted(groups))
+        for member in size.get("members", ()):
+            one_of(f"sweep {name}: member", member, entry["members"])
+    members = {}
+    for member, described in entry["members"].items():
+        size = sizes.get(described["group"])
+        if size and member in size.get("members", [member]):
+            members[member] = _member(name, member, described, size, seeds)
+    pairs = entry.get("compare", [])
+    for member in (one for pair in pairs for one in pair):
+        one_of(f"sweep {name}: member", member, entry["members"])
+    compare = tuple((a, b) for a, b in pairs if a in members and b in members)
+    return Sweep(name, entry["about"], members, compare)
+
+
+def _member(
+    sweep: str, name: str, entry: dict[str, Any], size: dict[str, Any], seeds: int | None
+) -> Member:
+    """A member with the settings of its group that its kind knows, and its own over them."""
+    kind = one_of(f"sweep {sweep}: kind", entry["kind"], KINDS)
+    known = _settings(kind)
+    own = entry.get("settings", {})
+    shared = {k: v for k, v in size.get("settings", {}).items() if k in known}
+    given = _over(shared, own)
+    unknown = sorted(own.keys() - known.keys())
+    absent = [k for k, needed in known.items() if needed and k not in given]
+    if unknown or absent:
+        raise DataError(
+            f"sweep {sweep}: member {name}: "
+            + (f"no setting {unknown[0]!r}" if unknown else f"setting {absent[0]!r} is missing")
+            + f"; {kind} takes {', '.join(known)}"
+        )
+    return Member(
+        sweep,
+        name,
+        kind,
+        entry["stage"],
+        entry["group"],
+        seeds or size["seeds"],
+        given,
+        entry["title"],
+        entry.get("reference", ""),
+    )
+
+
+def _over(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A member's settings over its group's; of ``effort`` and the like entry by entry."""
+    nested = {k: {**shared[k], **v} for k, v in own.items() if isinstance(v, dict) and k in shared}
+    return {**shared, **own, **nested}
+
+
+def _settings(kind: str) -> dict[str, bool]:
+    """Settings that a kind takes, and whether it needs them."""
+    parameters = inspect.signature(KINDS[kind].predict).parameters.values()
+    named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    return {p.name: p.default is p.empty for p in named}
+
+
+# One training
+
+
+def member_folder(run: Run, member: Member) -> Path:
+    """Where a member's answers lie."""
+    return run.path / FOLDER / member.sweep / member.name
+
+
+def member_digest(run: Run, member: Member, seed: int) -> str:
+    """Digest of all that decides what a member answers; titles do not."""
+    kind = KINDS[member.kind]
+    return fingerprint(
+        {
+            "member": [member.kind, member.stage, member.parameters, seed],
+            "code": _kind_digest(kind),
+            "tiles": run.store.digest,
+            "split": [VALIDATION_SHARE, ASIDE_SHARE, run.seed],
+            "files": {name: _content(run.path / name) for name in kind.reads},
+        }
+    )
+
+
+@functools.cache
+def _kind_digest(kind: Kind) -> str:
+    return code_digest(textwrap.dedent(inspect.getsource(kind.predict)))
+
+
+def _content(path: Path) -> str:
+    """Digest of a file of the run: of a network its weights, else its bytes.
+
+    Raises:
+        DataError: It is not there.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: missing; run `birads study` before a sweep")
+    stat = path.stat()
+    digest = _bytes_digest(path, stat.st_size, stat.st_mtime_ns)
+    described = path.with_suffix(".json")
+    if path.suffix == ".keras" and described.is_file():
+        training = read_json(described)
+        return str(training["weights"]) if training["file"] == digest else digest
+    return digest
+
+
+@functools.cache
+def _bytes_digest(path: Path, size: int, changed: int) -> str:
+    return sha256(path)
+
+
+def run_member(run: Run, member: Member, seed: int) -> pd.DataFrame:
+    """Train a member with one seed and keep its answers, unless they are there already.
+
+    Returns:
+        ``PREDICTION_COLUMNS`` of the held-out tiles; of several stages one under another.
+
+    Raises:
+        StudyError: Its settings or the tiles do not fit, or its answers are not one for
+            each held-out tile.
+    """
+    digest = member_digest(run, member, seed)
+    path = member_folder(run, member) / f"{seed}.parquet"
+    if (found := _state(path)) and found.get("digest") == digest:
+        return pd.read_parquet(path)
+    work = path.with_suffix("")
+    started = time.monotonic()
+    answers = KINDS[member.kind].predict(Task(_data(run), seed, work), **member.parameters)
+    table = _as_predictions(run, member, seed, answers)
+    with whole_file(path) as partial:
+        table.to_parquet(partial, index=False)
+    about = {"digest": digest, "seed": seed, "parameters": member.parameters}
+    about |= {"seconds": round(time.monotonic() - started, 1), "model": answers.model}
+    write_json(path.with_suffix(".json"), {**about, "table": sha256(path), "commit": commit()})
+    shutil.rmtree(work, ignore_errors=True)
+    return table
+
+
+def _state(path: Path) -> dict[str, Any] | None:
+    """What is known of one training; ``None`` where its table is not the one described.
+
+    Of one that failed only why, under ``failed``.
+    """
+    described = path.with_suffix(".json")
+    if not described.is_file():
+        return None
+    found = read_json(described)
+    if "failed" in found or (path.is_file() and found["table"] == sha256(path)):
+        return found
+    return None
+
+
+@functools.lru_cache(maxsize=1)
+def _data(run: Run) -> SweepData:
+    return SweepData(
+        streamed(run.store.images),
+        run.denoised(),
+        run.store.table["label"].to_numpy(np.int64),
+        run.split(VALIDATION_SHARE, ASIDE_SHARE).to_numpy(),
+        run.models,
+        run.path / "features",
+    )
+
+
+def held_out(run: Run, stage: str) -> pd.DataFrame:
+    """Rows of the store's table by which a stage is judged."""
+    table = run.store.table
+    judged = (run.split(VALIDATION_SHARE, ASIDE_SHARE) == HELD_OUT).to_numpy()
+    return table[judged & ((table["label"] > 0).to_numpy() | (stage != "scorer"))]
+
+
+def _as_predictions(run: Run, member: Member, seed: int, answers: Answers) -> pd.DataFrame:
+    """Answers as rows of predictions, each stage checked."""
+    one_of(f"member {member.name}: stage", member.stage, answers.scores)
+    parts = []
+    for stage, scores in answers.scores.items():
+        tiles = held_out(run, stage)
+        if len(scores) != len(tiles):
+            raise DataError(
+                f"member {member.name}: {len(scores)} answers of the {stage}; expected "
+                f"{len(tiles)}, one for each held-out tile"
+            )
+        part = tiles[["tile", "group", "label"]].reset_index(drop=True)
+        for column in ("gate", *LESION_CODES):
+            part[column] = scores[column].to_numpy(float) if column in scores else np.nan
+        part = part.assign(stage=stage, split=HELD_OUT, protocol="official", seed=seed)
+        parts.append(part.assign(model=answers.model, threshold=THRESHOLD))
+    table = pd.concat(parts, ignore_index=True)[list(PREDICTION_COLUMNS)]
+    check_table(run, table)
+    return table
+
+
+def check_table(run: Run, table: pd.DataFrame) -> None:
+    """Refuse a member's table unless each stage has each held-out tile once.
+
+    Raises:
+        DataError: See ``metrics.check_predictions`` and ``metrics.check_complete``.
+    """
+    for stage, rows in table.groupby("stage"):
+        check_complete(rows, held_out(run, str(stage))["tile"])
+        check_predictions(rows, str(stage))
+
+
+# One group
+
+
+def run_group(run: Run, sweep: Sweep, group: str) -> pd.DataFrame:
+    """Train the members of a group, each seed; one that fails does not stop the others.
+
+    Returns:
+        A row a training: ``member``, ``seed``, ``state`` (one of ``DONE``, ``KEPT``,
+        ``FAILED``), ``seconds`` and ``reason``.
+
+    Raises:
+        UsageError: No such group.
+    """
+    rows = [
+        _attempt(run, member, seed) for member in sweep.group(group) for seed in range(member.seeds)
+    ]
+    return pd.DataFrame(rows, columns=["member", "seed", "state", "seconds", "reason"])
+
+
+def _attempt(run: Run, member: Member, seed: int) -> tuple[str, int, str, float, str]:
+    started = time.monotonic()
+    state, reason = DONE, ""
+    path = member_folder(run, member) / f"{seed}.json"
+    before = path.stat().st_mtime_ns if path.exists() else None
+    try:
+        run_member(run, member, seed)
+        if before == path.stat().st_mtime_ns:
+            state = KEPT
+    except Exception as error:  # whatever stops one member is its own affair
+        state, reason = FAILED, describe(error)
+        write_json(path, {"failed": reason})
+    print(f"{member.name} {seed}: {state} {reason}".rstrip(), flush=True)
+    return member.name, seed, state, round(time.monotonic() - started, 1), reason
+
+
+def describe(error: Exception) -> str:
+    """An error as one line."""
+    line = next(iter(str(error).splitlines()), "")
+    return line if isinstance(error, StudyError) else f"{type(error).__name__}: {line}"
+
+
+def run_group_notebook(study: Study, sweep: Sweep, group: str, seeds: int | None) -> Path:
+    """Run a group as a notebook, and give the executed notebook's path.
+
+    Raises:
+        ChapterError: The notebook itself failed.
+    """
+    target = study.run / FOLDER / sweep.name / "notebooks" / f"{group}.ipynb"
+    values = {"RUN": str(study.run), "PROFILE": study.profile.name, "SWEEP": sweep.name}
+    run_chapter(
+        NOTEBOOKS / f"{NOTEBOOK}.py",
+        target,
+        {**values, "GROUP": group, "SEEDS": seeds},
+        study.run / "figures",
+    )
+    return target
+
+
+def failures(run: Run, members: Iterable[Member]) -> dict[str, str]:
+    """Members of which a training failed or has not finished, and why."""
+    found: dict[str, str] = {}
+    for member in members:
+        for seed in range(member.seeds):
+            if reason := _trouble(run, member, seed):
+                found.setdefault(member.name, f"seed {seed}: {reason}")
+    return found
+
+
+UNFINISHED = "not finished"
+
+
+def _trouble(run: Run, member: Member, seed: int) -> str:
+    """Why a training has no answers as things stand; "" if it has."""
+    found = _state(member_folder(run, member) / f"{seed}.parquet")
+    if found is not None and "failed" in found:
+        return str(found["failed"])
+    done = found is not None and found["digest"] == member_digest(run, member, seed)
+    return "" if done else UNFINISHED
+
+
+def group_stamp(study: Study, sweep: Sweep, group: str) -> Path:
+    """File that says a group is done as it stands; see ``graph.Study.stamp``."""
+    members = sweep.group(group)
+    digest = fingerprint(
+        [
+            study.effect(NEEDED),
+            [[m.name, m.kind, m.stage, m.seeds, m.parameters] for m in members],
+            sorted({_kind_digest(KINDS[m.kind]) for m in members}),
+        ]
+    )
+    return study.run / "stamps" / f"sweep_{sweep.name}_{group}" / digest[:16]
+
+
+# The whole sweep
+
+
+def table_path(run: Path, sweep: str) -> Path:
+    """The predictions of a sweep's members, one table."""
+    return run / "predictions" / f"sweep_{sweep}.parquet"
+
+
+def results_path(run: Path, sweep: str) -> Path:
+    """What ``collect`` found out about a sweep."""
+    return run / "results" / f"sweep_{sweep}.json"
+
+
+def collect(run: Run, sweep: Sweep) -> dict[str, Any]:
+    """Make one table and one file of results of what a sweep's members answered.
+
+    A training that failed, is not finished, or whose table is not of the held-out tiles,
+    each once, is named and left out; the rest stays, and the results say that they are
+    not complete. The file is left as it is where only its date would change.
+
+    Returns:
+        ``complete``, ``failed`` (reason by member), ``missing`` (trainings not finished),
+        ``date``, ``commit``, ``profile``, ``data``, ``simulated``, ``table`` (digest),
+        ``members`` and ``differences`` (see ``describe_members`` and
+        ``describe_differences``).
+    """
+    tables: dict[str, list[pd.DataFrame]] = {}
+    failed: dict[str, str] = {}
+    missing: list[str] = []
+    for member in sweep.members.values():
+        for seed in range(member.seeds):
+            reason = _trouble(run, member, seed)
+            table = None if reason else _checked(run, member, seed)
+            if isinstance(table, pd.DataFrame):
+                tables.setdefault(member.name, []).append(table)
+            elif reason == UNFINISHED:
+                missing.append(f"{member.name}, seed {seed}")
+            else:
+                failed.setdefault(member.name, f"seed {seed}: {reason or table}")
+    found = {
+        "complete": not failed and not missing,
+        "failed": failed,
+        "missing": missing,
+        "profile": run.path.name,
+        "data": run.store.digest,
+        "simulated": run.store.simulated,
+        "table": _write_table(table_path(run.path, sweep.name), tables),
+        "members": describe_members(run, sweep, tables),
+        "differences": describe_differences(sweep, tables),
+    }
+    return _write_dated(results_path(run.path, sweep.name), found)
+
+
+def _checked(run: Run, member: Member, seed: int) -> pd.DataFrame | str:
+    """A training's table, or why it is refused."""
+    table = pd.read_parquet(member_folder(run, member) / f"{seed}.parquet")
+    try:
+        check_table(run, table)
+    except DataError as error:
+        return str(error)
+    return table
+
+
+def _write_table(path: Path, tables: Mapping[str, list[pd.DataFrame]]) -> str | None:
+    """Write all tables as one with a column ``member``; its digest, or ``None`` if empty."""
+    if not tables:
+        path.unlink(missing_ok=True)
+        return None
+    parts = [table.assign(member=name) for name, found in tables.items() for table in found]
+    with whole_file(path) as partial:
+        pd.concat(parts, ignore_index=True).to_parquet(partial, index=False)
+    return sha256(path)
+
+
+def _write_dated(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+    dated = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "commit": commit()}
+    if path.is_file():
+        before = read_json(path)
+        if {k: v for k, v in before.items() if k not in dated} == found:
+            return before
+    write_json(path, {**found, **dated})
+    return {**found, **dated}
+
+
+def describe_members(
+    run: Run, sweep: Sweep, tables: Mapping[str, list[pd.DataFrame]]
+) -> dict[str, dict[str, Any]]:
+    """By member: ``title``, ``reference``, ``stage``, ``group``, ``seeds``, ``seconds`` (mean of
+    a training) and ``scores``, by stage and figure, each with its interval.
+    """
+    return {
+        name: {
+            **{k: getattr(sweep.members[name], k) for k in ("title", "reference", "stage")},
+            "group": sweep.members[name].group,
+            "seeds": [int(table["seed"].iloc[0]) for table in found],
+            "seconds": _mean_seconds(run, sweep.members[name], found),
+            "scores": {
+                stage: {
+                    figure: mean_over_seeds(_of_stage(found, stage), figure) for figure in COMPARED
+                }
+                for stage in _stages(found)
+            },
+        }
+        for name, found in tables.items()
+    }
+
+
+def describe_differences(
+    sweep: Sweep, tables: Mapping[str, list[pd.DataFrame]]
+) -> list[dict[str, Any]]:
+    """For each pair to compare, and each stage of both: ``first``, ``second``, ``stage``,
+    ``seeds`` (shared ones), and by figure how much the first exceeds the second.
+    """
+    rows = []
+    for first, second in sweep.compare:
+        if first not in tables or second not in tables:
+            continue
+        ours, theirs = _shared_seeds(tables[first], tables[second])
+        for stage in [s for s in _stages(ours) if s in _stages(theirs)]:
+            sides = _of_stage(ours, stage), _of_stage(theirs, stage)
+            figures = {figure: paired_difference(*sides, figure) for figure in COMPARED}
+            seeds = [int(t["seed"].iloc[0]) for t in ours]
+            about = {"first": first, "second": second, "stage": stage, "seeds": seeds}
+            rows.append({**about, **figures})
+    return rows
+
+
+def _shared_seeds(
+    first: list[pd.DataFrame], second: list[pd.DataFrame]
+) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """Tables of the seeds that both have, in one order; all tables where they share none."""
+    sides = [{int(t["seed"].iloc[0]): t for t in side} for side in (first, second)]
+    shared = sorted(sides[0].keys() & sides[1].keys())
+    if not shared:
+        return first, second
+    return [sides[0][seed] for seed in shared], [sides[1][seed] for seed in shared]
+
+
+def _stages(tables: list[pd.DataFrame]) -> list[str]:
+    """Stages that all of a member's tables have."""
+    return [s for s in STAGES if tables and all((t["stage"] == s).any() for t in tables)]
+
+
+def _of_stage(tables: list[pd.DataFrame], stage: str) -> list[pd.DataFrame]:
+    return [table[table["stage"] == stage] for table in tables]
+
+
+def _mean_seconds(run: Run, member: Member, tables: list[pd.DataFrame]) -> float:
+    folder = member_folder(run, member)
+    seconds = [read_json(folder / f"{t['seed'].iloc[0]}.json")["seconds"] for t in tables]
+    return round(float(np.mean(seconds)), 1)

@@ -1,0 +1,201 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Ablations: what each part is worth
+#
+# **You will learn** what attention, the autoencoder and the second stage add, and how a difference
+# between two networks is measured when the tiles and the luck of training are both uncertain.
+#
+# **You need** [](cascade.ipynb). **Time**: seconds; this chapter only reads. `birads sweep` did the
+# training, and does it only when asked.
+#
+# The paper says that attention improves results by 1.5 to 2.5 percentage points and prints no
+# result without it. It prints none without the autoencoder or with one stage either. An ablation
+# leaves one part out, or does it otherwise, and keeps all else.
+
+# %% tags=["parameters"]
+RUN = "_build/run/paper"  # where this run writes
+SEED = 0
+RESULTS = "results/sweep_ablations.json"  # in the run's folder; a new one reruns this chapter
+
+# %% tags=["hide-input"]
+from birads_lib.study import ablations, figures, figures_sweeps, paper
+from birads_lib.study.ablations import by_sign, difference, differences
+from birads_lib.study.run import Run
+
+figures.use_style()
+run = Run(RUN, "ablations", SEED)
+profile = run.path.name.split("-")[0]
+found = ablations.read_results(run.path, "ablations")
+if found is None:
+    run.save_results({"available": False})
+    run.end(
+        "**No sweep has been run, so there is nothing to show.** `birads sweep ablations --profile "
+        f"{profile}` runs it (or `make sweep PROFILE={profile}`); then `make book` shows its "
+        "results here."
+    )
+else:
+    run.say(ablations.provenance(found))
+
+# %% [markdown]
+# ## How the members are compared
+#
+# Two members answer for the same held-out tiles, so their difference is taken tile by tile. Its
+# 95 % interval comes from drawing patients again, the same ones for both, and seeds again, the same
+# ones for both. With one seed the interval holds the doubt about the tiles, not that about the
+# training; with five it holds some of both.
+#
+# Members named for their attention are heads trained anew on frozen features: those of this run's
+# own scorer, whose backbone learned with both attentions in place. If that favours anything, it is
+# attention. One member trains its whole network without attention, beside one with it.
+
+# %%
+run.show_table(
+    ablations.member_table(found, "scorer"),
+    "ablations_scorer",
+    "C2 to C5 on the held-out infected tiles, means over seeds with 95 % intervals.",
+    precision=1,
+)
+run.show_table(
+    ablations.member_table(found, "cascade"),
+    "ablations_cascade",
+    "C1 to C5 on all held-out tiles, means over seeds with 95 % intervals.",
+    precision=1,
+)
+
+# %% tags=["hide-input"]
+STAGES = {
+    "scorer": "C2 to C5, infected tiles",
+    "gate": "infected or not, all tiles",
+    "cascade": "C1 to C5, all tiles",
+}
+panels = {STAGES[s]: differences(found, s) for s in STAGES if differences(found, s)}
+run.show_figure(
+    figures_sweeps.paired_differences(
+        panels,
+        "difference in accuracy, percentage points",
+        paper.ATTENTION_GAIN,
+        "the paper's gain",
+    ),
+    "ablations_differences",
+    "By how much the accuracy of one member exceeds that of another on the same held-out tiles, "
+    "with 95 % intervals over patients and seeds. The band is the gain the paper states for "
+    "attention.",
+    "Points with horizontal error bars around a line at zero, a row for each pair of members, in "
+    "a panel for each stage; a band marks the paper's range in the first panel.",
+)
+
+# %% [markdown]
+# ## Does attention add 1.5 to 2.5 points?
+
+# %%
+gain, answer = ablations.attention_gain(found) or (None, None)
+if gain is None:
+    run.say("Scorers with and without attention are not both there, so there is no answer.")
+else:
+    run.say(
+        f"{ablations.ANSWERS[answer]} Both attentions against none, accuracy on the same tiles: "
+        + by_sign(gain, "attention helps here", "attention harms here")
+    )
+
+# %% tags=["hide-input"]
+run.show_table(
+    ablations.difference_table(differences(found, "scorer")),
+    "ablations_scorer_points",
+    "Differences in accuracy over C2 to C5, percentage points. The two readings of equation (2) "
+    "are pooling over the channels and pooling over a window.",
+)
+
+# %% tags=["hide-input"]
+whole = difference(found, "denoised", "no-attention", "scorer", "accuracy")
+run.say(f"With the whole network trained each time: {by_sign(whole, 'it helps', 'it harms')}")
+
+# %% [markdown]
+# ## What does the autoencoder do?
+#
+# The same gate and the same scorer, trained and judged on tiles that the autoencoder denoised, and
+# on tiles as they are.
+
+# %%
+AUTOENCODER = ("denoised", "undenoised")
+gate = difference(found, *AUTOENCODER, "gate", "auroc")
+scorer = difference(found, *AUTOENCODER, "scorer", "balanced_accuracy")
+cascade = difference(found, *AUTOENCODER, "cascade", "balanced_accuracy")
+words = ("denoising helps", "denoising harms")
+run.say(
+    f"* Gate, AUROC: {by_sign(gate, *words)}\n"
+    f"* Scorer, balanced accuracy: {by_sign(scorer, *words)}\n"
+    f"* Cascade, balanced accuracy: {by_sign(cascade, *words)}"
+)
+
+# %% [markdown]
+# ## Two stages, or one network?
+#
+# One network of five classes sees every tile once. Its probability of "infected" is 1 - P(C1), and
+# it is judged by the cascade's own rule: from a probability of one half on, the most probable of
+# C2 to C5.
+
+# %%
+stages = difference(found, "denoised", "five-classes", "cascade", "balanced_accuracy")
+run.say(
+    "Two stages less one network, balanced accuracy over five classes: "
+    + by_sign(stages, "two stages are better", "one network is better")
+)
+
+# %% [markdown]
+# ## Four classes, or type times pathology?
+#
+# C2 to C5 are a lesion's type and its pathology (see [](../book/birads_explained.md)). Two heads of
+# one answer each, mass or calcification and malignant or benign, give the four classes as products.
+
+# %%
+halves = difference(found, "type-and-pathology", "both", "scorer", "balanced_accuracy")
+run.say(
+    "Two binary heads less one head of four classes, balanced accuracy: "
+    + by_sign(halves, "two questions are better", "one question is better")
+)
+
+# %% [markdown]
+# ## A larger EfficientNet?
+#
+# The paper takes the largest of eight. How many of them a profile trains depends on its time.
+
+# %%
+sizes = ablations.member_table(found, "scorer", "backbones")
+if sizes.empty:
+    run.say("This profile trains one size alone.")
+else:
+    caption = "EfficientNet by size, whole networks, on the held-out infected tiles."
+    run.show_table(sizes, "ablations_sizes", caption, precision=1)
+
+# %%
+run.save_results(
+    {
+        "available": True,
+        "sweep": {k: found[k] for k in ("complete", "failed", "missing", "date", "commit")},
+        "attention_gain": gain,
+        "attention_answer": answer,
+        "whole_network_gain": whole,
+        "denoising": {"gate": gate, "scorer": scorer, "cascade": cascade},
+        "two_stages": stages,
+        "type_and_pathology": halves,
+    }
+)
+
+# %% [markdown]
+# ## Summary
+#
+# * A gain without its interval, and without the run that lacks the part, is not a result.
+# * Two trainings of one network with different seeds differ too; a gain has to be larger than that.
+# * An interval that holds 0 says that these tiles cannot tell, not that there is no difference.
+#
+# ## Exercises
+#
+# 1. Run the sweep with more seeds. Which intervals narrow, and which are held open by the tiles?
+# 2. Add a member with a bottleneck in equation (6). What does its kind have to learn to accept?
