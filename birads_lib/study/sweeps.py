@@ -211,28 +211,39 @@ def get_sweep(
 
 def _sweep(name: str, entry: dict[str, Any], profile: str, seeds: int | None) -> Sweep:
     sizes = entry["profiles"][one_of(f"sweep {name}: profile", profile, entry["profiles"])]
-    groups = {member["group"] for member in entry["members"].values()}
-    for group, size in sizes.items():
-        one_of(f"sweep {name}: group", group, sorted(groups))
-        for member in size.get("members", ()):
-            one_of(f"sweep {name}: member", member, entry["members"])
+    pairs = entry.get("compare", [])
+    _check_names(name, entry["members"], sizes, pairs)
     members = {}
     for member, described in entry["members"].items():
         size = sizes.get(described["group"])
         if size and member in size.get("members", [member]):
             members[member] = _member(name, member, described, size, seeds)
-    pairs = entry.get("compare", [])
-    for member in (one for pair in pairs for one in pair):
-        one_of(f"sweep {name}: member", member, entry["members"])
     compare = tuple((a, b) for a, b in pairs if a in members and b in members)
     return Sweep(name, entry["about"], members, compare)
+
+
+def _check_names(
+    sweep: str, members: dict[str, Any], sizes: dict[str, Any], pairs: list[list[str]]
+) -> None:
+    """Refuse a kind, group, member or shared setting that is not there."""
+    for described in members.values():
+        one_of(f"sweep {sweep}: kind", described["kind"], KINDS)
+    for group, size in sizes.items():
+        kinds = {m["kind"] for m in members.values() if m["group"] == group}
+        one_of(f"sweep {sweep}: group", group, sorted({m["group"] for m in members.values()}))
+        known = sorted({setting for kind in kinds for setting in _settings(kind)})
+        for setting in size.get("settings", ()):
+            one_of(f"sweep {sweep}: group {group}: setting", setting, known)
+    chosen = [member for size in sizes.values() for member in size.get("members", ())]
+    for member in [*chosen, *(member for pair in pairs for member in pair)]:
+        one_of(f"sweep {sweep}: member", member, members)
 
 
 def _member(
     sweep: str, name: str, entry: dict[str, Any], size: dict[str, Any], seeds: int | None
 ) -> Member:
     """A member with the settings of its group that its kind knows, and its own over them."""
-    kind = one_of(f"sweep {sweep}: kind", entry["kind"], KINDS)
+    kind = entry["kind"]
     known = _settings(kind)
     own = entry.get("settings", {})
     shared = {k: v for k, v in size.get("settings", {}).items() if k in known}

@@ -156,8 +156,12 @@ def test_a_members_settings_go_over_its_groups_entry_by_entry():
             "'worst'.*best, second",
         ),
         (lambda e: e["made"]["profiles"]["smoke"].update(slow={"seeds": 1}), "'slow'.*quick"),
+        (
+            lambda e: e["made"]["profiles"]["smoke"]["quick"].update(settings={"skil": 1}),
+            "group quick: setting: unknown 'skil'; use one of skill",
+        ),
     ],
-    ids=["kind", "pair", "member", "group"],
+    ids=["kind", "pair", "member", "group", "setting"],
 )  # fmt: skip
 def test_an_unknown_name_lists_the_known_ones(written, change, message):
     entry = described(best=member(), second=member(skill=0.5))
