@@ -282,17 +282,18 @@ def test_the_saved_cascade_predicts_from_the_command_line(simulated, tmp_path):
 
 
 def test_a_sweep_is_collected_and_its_chapter_and_verdict_follow(project, simulated):
-    def page():
-        return (simulated / "notebooks" / "ablations.ipynb").read_text()
+    def told():
+        return json.loads((simulated / "results" / "ablations.json").read_text())
 
-    assert "No sweep has been run" in page()
+    assert told() == {"available": False}
     done = birads(project, "sweep", "ablations", "--profile", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     assert verify_run(simulated) == [], "a sweep leaves the study as it was"
     done = birads(project, "study", "--profile", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"smoke: (\w+)", done.stdout) == ["ablations", "verdict", "results"]
-    assert "The sweep is complete" in page()
+    assert re.findall(r"^smoke: (\w+)$", done.stdout, re.M) == ["ablations", "verdict", "results"]
+    assert told()["sweep"]["complete"]
+    assert "The sweep is complete" in (simulated / "notebooks" / "ablations.ipynb").read_text()
     verdicts = json.loads((simulated / "results" / "verdicts.json").read_text())
     (gain,) = (v for v in verdicts if v["id"] == "conclusion-attention-gain")
     assert gain["verdict"] == "needs the Kaggle set"
