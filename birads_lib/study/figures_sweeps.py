@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
 
-from birads_lib.study.figures import OURS, PAPER, WIDTH
+from birads_lib.study.figures import OURS, PALETTE, PAPER, WIDTH
 
 ROW = 0.42  # inches a pair
 LEAST = 2.2  # inches
+MARKERS = "osD^v"
 
 
 def paired_differences(
@@ -49,4 +51,25 @@ def paired_differences(
         axes[0, 0].axvspan(*band, color=PAPER, alpha=0.3, label=band_label)
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right")
     axes[-1, 0].set_xlabel(xlabel)
+    return figure
+
+
+def quality_against_cost(points: pd.DataFrame, chance: float = 0.5) -> Figure:
+    """Quality of networks over what a tile costs them, a point with its interval each.
+
+    Args:
+        points: By name: ``multiply_adds`` of a tile (> 0), ``value`` (AUROC), ``low``, ``high``.
+        chance: AUROC of one who knows nothing, drawn as a line.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.85, 4))
+    axis.axhline(chance, color="#444444", linewidth=1, linestyle=":", label="chance")
+    for (name, row), marker, colour in zip(points.iterrows(), MARKERS, PALETTE, strict=False):
+        reach = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
+        axis.errorbar(
+            row["multiply_adds"], row["value"], yerr=reach, fmt=marker, color=colour,
+            capsize=3, label=name,
+        )  # fmt: skip
+    axis.set(xscale="log", xlabel="multiply-adds a tile", ylabel="AUROC, 95 % interval")
+    axis.grid(alpha=0.3, which="both")
+    figure.legend(loc="outside right upper")
     return figure

@@ -22,6 +22,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "explanations": ("attention",),
     "cascade": ("attention",),
     "ablations": ("cascade",),
+    "related_work": ("cascade",),
     "protocols": ("cascade",),
     "external_validation": ("cascade",),
     "label_meaning": (),
@@ -31,6 +32,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "verdict": (
         "cascade",
         "ablations",
+        "related_work",
         "protocols",
         "label_meaning",
         "paper_audit",

@@ -21,7 +21,7 @@ from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.files import read_json, write_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, in_words, summarise
-from birads_lib.study import paper
+from birads_lib.study import paper, related
 from birads_lib.study.ablations import (
     ATTENTION,
     INSIDE,
@@ -94,7 +94,7 @@ PLACES: Mapping[str, str] = {
     "methodology-first": "gate",
     "methodology-mammograms": "paper_audit#two-totals",
     "methodology-noise": "autoencoder",
-    "methodology-peers": "gate",
+    "methodology-peers": "related_work#is-mobilenetv2-better-than-squeezenet-and-shufflenet",
     "methodology-second": "paper_audit#no-end-to-end-figure-and-its-bound",
     "methodology-source": "../book/data_card",
     "mobilenet-": "gate",
@@ -163,7 +163,7 @@ class Evidence:
         profile: Name of the run's folder.
         records: Figures of merit by stage, one a seed: official protocol, held-out tiles.
         results: Numbers of the chapters, by name; only those that are there.
-        ablations: What the sweep of that name gave; ``None`` where none has been run.
+        ablations, gates: What the sweep of that name gave; ``None`` where it has not been run.
     """
 
     tiles: str
@@ -172,6 +172,7 @@ class Evidence:
     records: dict[str, list[dict[str, Any]]]
     results: dict[str, dict[str, Any]]
     ablations: Mapping[str, Any] | None = None
+    gates: Mapping[str, Any] | None = None
 
 
 def verdict(name: str, word: str, why: str, **more: Any) -> Verdict:
@@ -289,6 +290,7 @@ def read_evidence(run: str | os.PathLike[str]) -> Evidence:
         _records(folder / "predictions"),
         {name: read_json(path) for name, path in paths.items() if path.is_file()},
         read_results(folder, "ablations"),
+        read_results(folder, related.GATES),
     )
 
 
@@ -407,7 +409,7 @@ def _measured(evidence: Evidence) -> list[Verdict]:
         _noise(evidence),
         _regions(evidence),
         _attention_gain(evidence),
-        _peers(),
+        _peers(evidence),
         *_built(evidence),
     ]
 
@@ -525,12 +527,35 @@ def _regions(evidence: Evidence) -> Verdict:
     )  # fmt: skip
 
 
-def _peers() -> Verdict:
-    return verdict(
-        "methodology-peers",
-        UNTESTABLE,
-        "The paper prints no result of SqueezeNet or ShuffleNet, and this run trains neither.",
+def _peers(evidence: Evidence) -> Verdict:
+    """By how much MobileNetV2 exceeds SqueezeNet and ShuffleNetV2 on the same tiles."""
+    name, found = "methodology-peers", evidence.gates
+    answered = related.peer_gains(found) if found else None
+    if found is None or answered is None:
+        return verdict(
+            name,
+            NEEDS_KAGGLE,
+            "The paper prints no result of SqueezeNet or ShuffleNet, and this run has none to "
+            "compare.",
+        )
+    gains, answer = answered
+    facts = {
+        "measured": [gain["value"] for gain in gains.values()],
+        "interval": [gain["interval"] for gain in gains.values()],
+        "protocol": f"{PROTOCOL}, {SPLIT} tiles, paired",
+        "data": evidence.tiles,
+        "seeds": tuple(found["members"][related.OURS]["seeds"]),
+    }
+    why = (
+        f"AUROC of {related.OURS} less that of {' and of '.join(gains)}, points, as the gate. "
+        f"{related.plain_answer(answer)}"
     )
+    if not found["complete"]:
+        why = f"{why} The sweep is not complete."
+    if not evidence.kaggle:
+        return verdict(name, NEEDS_KAGGLE, f"{why} Measured on {evidence.tiles}.", **facts)
+    words = {related.BETTER: REPRODUCED, related.NOT_BETTER: NOT_REPRODUCED}
+    return verdict(name, words.get(answer, UNTESTABLE), why, **facts)
 
 
 def _attention_gain(evidence: Evidence) -> Verdict:

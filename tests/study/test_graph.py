@@ -22,7 +22,10 @@ study = Study("smoke", *sys.argv[1:])
 print(json.dumps({step: study.digest(step) for step in ("data", *CHAPTERS, "results")}))
 """
 ALL = {"data", *CHAPTERS, "results"}
-JUDGED = {"ablations", "protocols", "external_validation", "paper_audit", "verdict", "results"}
+JUDGED = {
+    "ablations", "related_work", "protocols", "external_validation", "paper_audit", "verdict",
+    "results",
+}  # fmt: skip
 AFTER_ATTENTION = {"cascade", "cost", "explanations", "real_birads", *JUDGED}
 WITHOUT_TILES = {"label_meaning"}
 EXTERNAL = {"external_validation", "results"}
