@@ -72,9 +72,9 @@ found = ablations.read_results(run.path, "ablations")
 if found is None:
     run.save_results({"available": False, "calcifications": changes})
     run.end(
-        "**No sweep has been run, so there is nothing more to show.** `birads sweep ablations --profile "
-        f"{profile}` runs it (or `make sweep PROFILE={profile}`); then `make book` shows its "
-        "results here."
+        "**No sweep has been run, so there is nothing more to show.** `birads sweep ablations "
+        f"--profile {profile}` runs it (or `make sweep PROFILE={profile}`); then `make book` "
+        "shows its results here."
     )
 else:
     run.say(ablations.provenance(found))

@@ -219,6 +219,59 @@ def test_a_gain_on_simulated_tiles_is_stated_and_decides_nothing(simulated):
     assert "simulated tiles" in found.why
 
 
+def write_gates(run, squeezenet, shufflenet, auroc=0.8):
+    """Results of the sweep of gates: MobileNetV2 less two others, intervals as shares."""
+    scores = {"gate": {"auroc": {"value": auroc, "interval": [auroc - 0.1, auroc + 0.1]}}}
+    gains = {"SqueezeNet": squeezenet, "ShuffleNetV2": shufflenet}
+    rows = [
+        {"first": "MobileNetV2", "second": peer, "stage": "gate", "seeds": [0]}
+        | {"auroc": {"value": sum(ends) / 2, "interval": list(ends)}}
+        for peer, ends in gains.items()
+    ]
+    about = {
+        "complete": True,
+        "failed": {},
+        "missing": [],
+        "date": "",
+        "commit": "",
+        "table": None,
+        "members": {n: {"scores": scores, "seeds": [0]} for n in ("MobileNetV2", *gains)},
+        "differences": rows,
+    }
+    write_json(run / "results" / "sweep_gates.json", about)
+
+
+@pytest.mark.parametrize(
+    ("squeezenet", "shufflenet", "auroc", "word"),
+    [
+        ((0.01, 0.03), (0.02, 0.04), 0.8, "reproduced"),
+        ((0.01, 0.03), (-0.04, -0.02), 0.8, "not reproduced"),
+        ((0.01, 0.03), (-0.01, 0.02), 0.8, "not testable"),
+        ((0.01, 0.03), (0.02, 0.04), 0.5, "not testable"),
+    ],
+)
+def test_lightweight_gates_are_decided_by_both_differences(
+    kaggle, monkeypatch, squeezenet, shufflenet, auroc, word
+):
+    monkeypatch.setattr(verdicts, "summarise", functools.partial(summarise, replicates=2))
+    run = kaggle(1.0)
+    write_gates(run, squeezenet, shufflenet, auroc)
+    found = by_id(verdicts.measured_verdicts(run))["methodology-peers"]
+    assert found.verdict == word
+    assert found.measured == pytest.approx([50 * sum(squeezenet), 50 * sum(shufflenet)])
+    assert "not complete" not in found.why
+
+
+def test_gates_on_simulated_tiles_are_stated_and_decide_nothing(simulated):
+    write_gates(simulated, (0.01, 0.03), (0.02, 0.04))
+    try:
+        found = by_id(verdicts.measured_verdicts(simulated))["methodology-peers"]
+    finally:
+        (simulated / "results" / "sweep_gates.json").unlink()
+    assert found.verdict == "needs the Kaggle set"
+    assert found.measured == pytest.approx([2.0, 3.0])
+
+
 def test_an_empty_run_passes_nothing_by_absence(tmp_path):
     found = verdicts.measured_verdicts(tmp_path)
     assert {v.verdict for v in found} == {"not testable", "needs the Kaggle set"}

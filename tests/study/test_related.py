@@ -1,0 +1,167 @@
+"""Light gates and cited systems: quality and cost from what their sweeps left."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from birads_lib.errors import DataError
+from birads_lib.files import write_json
+from birads_lib.networks.cost import Cost, LayerCost
+from birads_lib.study import figures_sweeps, related
+from birads_lib.study.sweeps import read_sweeps
+from birads_lib.texture import texture_features
+
+COST = Cost((LayerCost("conv", "Conv2D", 1234, 2_500_000, 10),))
+
+
+def answers(gates, seed=0):
+    """A gate's answers of four patients, a tile each; the first two infected."""
+    return pd.DataFrame(
+        {
+            "tile": list("abcd"),
+            "group": ["p", "q", "r", "s"],
+            "label": [2, 4, 0, 0],
+            "gate": gates,
+            "threshold": 0.5,
+            "seed": seed,
+            "member": "MobileNetV2",
+        }
+    )
+
+
+def member(stage, figure, reference="", seeds=(0,)):
+    return {
+        "title": f"the {stage}",
+        "reference": reference,
+        "seeds": list(seeds),
+        "scores": {stage: {figure: {"value": 0.7, "interval": [0.6, 0.8]}}},
+    }
+
+
+def gain(low, high):
+    return {"auroc": {"value": (low + high) / 2, "interval": [low, high]}, "stage": "gate"}
+
+
+def gates(squeezenet, shufflenet, low=0.6):
+    """Results of a sweep with the differences given, and AUROC from ``low`` on."""
+    scores = {"gate": {"auroc": {"value": low + 0.1, "interval": [low, low + 0.2]}}}
+    names = ("MobileNetV2", "SqueezeNet", "ShuffleNetV2")
+    pairs = zip(names[1:], (squeezenet, shufflenet), strict=True)
+    return {
+        "members": {name: {"scores": scores} for name in names},
+        "differences": [{"first": names[0], "second": n, **gain(*ends)} for n, ends in pairs],
+    }
+
+
+def test_sensitivity_and_specificity_by_hand():
+    found = related.GateAnswers.of(answers([0.9, 0.1, 0.2, 0.5]))
+    assert found.sensitivity()["value"] == 0.5  # a is let through, b is not
+    assert found.specificity()["value"] == 0.5  # c is turned away; d reaches the threshold
+
+
+def test_seeds_are_averaged():
+    tables = [answers([0.9, 0.9, 0.1, 0.1], 0), answers([0.9, 0.1, 0.1, 0.1], 1)]
+    found = related.GateAnswers.of(pd.concat(tables))
+    assert found.sensitivity()["value"] == 0.75
+    assert found.specificity()["value"] == 1.0
+
+
+def test_a_gate_that_stops_all_is_not_certain_of_it():
+    low, high = related.GateAnswers.of(answers([0.1] * 4)).sensitivity()["interval"]
+    assert low == 0
+    assert high == pytest.approx(1 - 0.025**0.5)  # Clopper and Pearson, 0 of 2 patients
+
+
+def test_seeds_that_all_disagree_are_half_right():
+    tables = [answers([0.9] * 4, 0), answers([0.1] * 4, 1)]
+    assert related.GateAnswers.of(pd.concat(tables)).sensitivity()["value"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("squeezenet", "shufflenet", "low", "answer"),
+    [
+        ((0.01, 0.03), (0.01, 0.02), 0.6, related.BETTER),
+        ((0.01, 0.03), (-0.02, -0.01), 0.6, related.NOT_BETTER),
+        ((-0.01, 0.03), (0.01, 0.02), 0.6, related.UNDECIDED),
+        ((0.01, 0.03), (0.01, 0.02), 0.4, related.UNLEARNED),
+    ],
+)
+def test_better_means_both_whole_intervals(squeezenet, shufflenet, low, answer):
+    gains, found = related.peer_gains(gates(squeezenet, shufflenet, low))
+    assert found == answer
+    assert gains["SqueezeNet"]["value"] == pytest.approx(50 * sum(squeezenet))
+
+
+def test_without_one_of_the_peers_there_is_no_answer():
+    found = gates((0.01, 0.03), (0.01, 0.02))
+    assert related.peer_gains({**found, "differences": found["differences"][:1]}) is None
+
+
+def test_the_table_of_gates_holds_quality_and_cost():
+    found = {"members": {"MobileNetV2": member("gate", "auroc")}}
+    costs = {"MobileNetV2": COST}
+    row = related.gate_table(found, answers([0.9, 0.1, 0.2, 0.5]), costs).loc["the gate"]
+    assert row["AUROC"] == "0.700 (0.600 to 0.800)"
+    assert row["sensitivity"].startswith("0.500")
+    assert row["weights"] == "1,234"
+    assert row["million multiply-adds"] == "2.5"
+    points = related.cost_points(found, costs)
+    assert points.loc["the gate"].tolist() == [2_500_000, 0.7, 0.6, 0.8]
+
+
+def test_the_figure_shows_each_gate_where_it_costs():
+    points = pd.DataFrame(
+        {"multiply_adds": [1e6, 1e8], "value": [0.6, 0.9], "low": [0.5, 0.8], "high": [0.7, 0.95]},
+        ["a", "b"],
+    )
+    axis = figures_sweeps.quality_against_cost(points).axes[0]
+    assert axis.get_xscale() == "log"
+    drawn = [container.lines[0].get_xydata()[0].tolist() for container in axis.containers]
+    assert drawn == [[1e6, 0.6], [1e8, 0.9]]
+
+
+def test_a_reference_has_its_own_report_and_a_classic_model_no_weights():
+    found = {
+        "members": {
+            "XGBoost": member("scorer", "balanced_accuracy", "[22]", (0, 1)),
+            "plain-CNN": {**member("scorer", "balanced_accuracy"), "title": "plain"},
+        }
+    }
+    table = related.reference_table(found, {"XGBoost": None, "plain-CNN": COST})
+    assert table.loc["the scorer", "weights"] == "\u2013"
+    assert "97 %" in table.loc["the scorer", "it reports, of accuracy"]
+    assert table.loc["the scorer", "seeds"] == 2
+    assert table.loc["plain", "it reports, of accuracy"] == "\u2013"
+
+
+def test_every_report_is_of_a_member():
+    assert related.REPORTED.keys() <= read_sweeps("laptop")["related"].members.keys()
+
+
+def test_settings_are_those_of_the_training(tmp_path):
+    found = {"members": {"MobileNetV2": member("gate", "auroc", seeds=(3,))}}
+    path = tmp_path / "sweeps" / "gates" / "MobileNetV2" / "3.json"
+    with pytest.raises(DataError, match=r"3\.json: no note of a training"):
+        related.settings_of(tmp_path, "gates", found)
+    write_json(path, {"parameters": {"model": "MobileNetV2", "gate_size": 32}})
+    assert related.settings_of(tmp_path, "gates", found)["MobileNetV2"]["gate_size"] == 32
+
+
+def test_a_network_is_built_at_the_size_and_clip_of_its_sweep():
+    gate = related.network_of({"model": "SqueezeNet1.1", "gate_size": 48, "clip": 1})
+    assert gate.input_shape == (None, 48, 48, 1)
+    scorer = related.network_of({"model": "PlainCNN", "scorer_size": [40, 32], "clip": 1})
+    assert scorer.input_shape == (None, 40, 32, 3)
+    assert scorer.output_shape == (None, 4)
+    assert related.network_of({"model": "XGBoost"}) is None
+
+
+def test_texture_weights_are_of_the_features_and_repeat(store):
+    labels = store.table["label"].to_numpy()
+    held_out = (store.table["origin"] != "training").to_numpy()
+    found = related.texture_weights(store.images, labels, held_out, 60, 20, seed=0)
+    assert set(found.index) == set(texture_features(store.images[:1]).columns)
+    assert (found.to_numpy() >= 0).all()
+    assert np.all(np.diff(found.sum(axis=1)) <= 0)
