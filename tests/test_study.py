@@ -281,24 +281,38 @@ def test_the_saved_cascade_predicts_from_the_command_line(simulated, tmp_path):
     assert set(read["predicted"]) <= set(CODES)
 
 
-def test_a_sweep_is_collected_and_its_chapter_and_verdict_follow(project, simulated):
-    def told():
-        return json.loads((simulated / "results" / "ablations.json").read_text())
+def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(project, simulated):
+    def page(chapter):
+        return (simulated / "notebooks" / f"{chapter}.ipynb").read_text()
 
-    assert told() == {"available": False}
-    done = birads(project, "sweep", "ablations", "--profile", "smoke")
+    assert "No sweep has been run" in page("ablations")
+    assert "have not both been run" in page("related_work")
+    done = birads(project, "sweep", "--profile", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     assert verify_run(simulated) == [], "a sweep leaves the study as it was"
     done = birads(project, "study", "--profile", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"^smoke: (\w+)$", done.stdout, re.M) == ["ablations", "verdict", "results"]
-    assert told()["sweep"]["complete"]
-    assert "The sweep is complete" in (simulated / "notebooks" / "ablations.ipynb").read_text()
+    again = re.findall(r"^smoke: (\w+)$", done.stdout, re.M)
+    assert sorted(again) == ["ablations", "related_work", "results", "verdict"]
+    assert "The sweep is complete" in page("ablations")
+    assert page("related_work").count("The sweep is complete") == 2
+    assert {"related_gates", "related_gates_cost", "related_systems", "related_shap"} <= set(
+        described(simulated)
+    )
     verdicts = json.loads((simulated / "results" / "verdicts.json").read_text())
-    (gain,) = (v for v in verdicts if v["id"] == "conclusion-attention-gain")
-    assert gain["verdict"] == "needs the Kaggle set"
-    assert gain["measured"] is not None
-    again = birads(project, "sweep", "ablations", "--profile", "smoke")
+    for name in ("conclusion-attention-gain", "methodology-peers"):
+        (found,) = (v for v in verdicts if v["id"] == name)
+        assert found["verdict"] == "needs the Kaggle set"
+        assert found["measured"] is not None
+    again = birads(project, "sweep", "--profile", "smoke")
     assert again.returncode == 0
     assert "group" not in again.stdout, "what is done is not done again"
     assert verify_run(simulated) == []
+
+
+def test_calcifications_are_measured_where_their_places_are_known(simulated, real):
+    said = json.loads((simulated / "results" / "ablations.json").read_text())
+    assert said["calcifications"]["contrast"]["change"]["interval"]
+    assert "ablations_calcifications" in described(simulated)
+    assert json.loads((real / "results" / "ablations.json").read_text())["calcifications"] is None
+    assert "is not known" in (real / "notebooks" / "ablations.ipynb").read_text()

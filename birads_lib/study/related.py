@@ -153,7 +153,7 @@ def member_costs(run: Path, sweep: str, found: Results) -> dict[str, Cost | None
 def gate_table(
     found: Results, predictions: pd.DataFrame, costs: Mapping[str, Cost | None]
 ) -> pd.DataFrame:
-    """Quality and cost of each gate, for a reader; indexed by title.
+    """Quality and cost of each gate, cheapest first, for a reader; indexed by title.
 
     Args:
         found: Results of the sweep.
@@ -174,7 +174,8 @@ def gate_table(
             "specificity": in_words(answers.specificity()),
             **_size(costs[name]),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("gate")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("gate")
+    return table.loc[cost_points(found, costs)["multiply_adds"].sort_values().index]
 
 
 def cost_points(found: Results, costs: Mapping[str, Cost | None]) -> pd.DataFrame:
@@ -220,12 +221,15 @@ def plain_answer(answer: str) -> str:
 
 
 def reference_table(found: Results, costs: Mapping[str, Cost | None]) -> pd.DataFrame:
-    """One row a system that the paper cites or names, for a reader; indexed by title.
+    """One row a system that the paper cites or names, in the order of its references.
 
     Returns:
-        ``reference``, ``seeds``, ``balanced accuracy`` here, with its interval,
-        ``weights`` and ``it reports``, of other pictures.
+        Indexed by title: ``reference``, ``seeds``, ``balanced accuracy`` here, with its
+        interval, ``weights`` and ``it reports, of accuracy``, on other pictures.
     """
+    by_reference = sorted(
+        found["members"].items(), key=lambda item: (item[1]["reference"], item[1]["title"])
+    )
     rows = {
         member["title"]: {
             "reference": member["reference"],
@@ -234,7 +238,7 @@ def reference_table(found: Results, costs: Mapping[str, Cost | None]) -> pd.Data
             "weights": _size(costs[name])["weights"],
             "it reports, of accuracy": REPORTED.get(name, "\u2013"),
         }
-        for name, member in found["members"].items()
+        for name, member in by_reference
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
 
