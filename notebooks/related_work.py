@@ -38,12 +38,12 @@ run = Run(RUN, "related_work", SEED)
 profile = run.path.name.split("-")[0]
 gates = ablations.read_results(run.path, related.GATES)
 others = ablations.read_results(run.path, related.RELATED)
-if gates is None or others is None:
+if not all(found and found["members"] for found in (gates, others)):
     run.save_results({"available": False})
     run.end(
-        "**The sweeps that this chapter reads have not both been run, so there is nothing to "
-        f"show.** `birads sweep gates related --profile {profile}` runs them (or `make sweep "
-        f"PROFILE={profile}`); then `make book` shows their results here."
+        "**The sweeps of gates and of related work have not both been run with success, so there "
+        f"is nothing to show.** `birads sweep gates related --profile {profile}` runs them (or "
+        f"`make sweep PROFILE={profile}`); then `make book` shows their results here."
     )
 else:
     run.say(
