@@ -62,7 +62,7 @@ else:
 
 # %% [markdown]
 # Two things move that ratio. What is left of the contrast is what a reader or a network can see.
-# The spread around it falls as well where grain is smoothed, which lifts the ratio and shows
+# The spread around it falls as well where grain is smoothed; that alone lifts the ratio, and shows
 # nothing that was not there.
 #
 # ## The sweep

@@ -67,6 +67,7 @@ run.show_table(
     "Infected or not, on all held-out tiles, at a threshold of one half, with 95 % intervals. That "
     "of AUROC draws patients and seeds, the other two patients alone.",
 )
+run.say(related.cut_short(related.settings_of(run.path, related.GATES, gates)))
 
 # %% tags=["hide-input"]
 run.show_figure(
@@ -123,6 +124,7 @@ run.show_table(
     "C2 to C5 on the held-out infected tiles: balanced accuracy, mean over seeds with its 95 % "
     "interval. Chance is one in four. Weights at the size of the sweep.",
 )
+run.say(related.cut_short(related.settings_of(run.path, related.RELATED, others)))
 
 # %%
 run.show_table(

@@ -8,12 +8,15 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from birads_lib.study.figures import OURS, PALETTE, PAPER, WIDTH
 
 ROW = 0.42  # inches a pair
 LEAST = 2.2  # inches
 MARKERS = "osD^v"
+STEPS = (1, 2, 5)  # of a logarithmic axis, a decade
+MILLION = 1e6
 
 
 def paired_differences(
@@ -69,7 +72,10 @@ def quality_against_cost(points: pd.DataFrame, chance: float = 0.5) -> Figure:
             row["multiply_adds"], row["value"], yerr=reach, fmt=marker, color=colour,
             capsize=3, label=name,
         )  # fmt: skip
-    axis.set(xscale="log", xlabel="multiply-adds a tile", ylabel="AUROC, 95 % interval")
+    axis.set(xscale="log", xlabel="million multiply-adds a tile", ylabel="AUROC, 95 % interval")
+    axis.xaxis.set_major_locator(LogLocator(subs=STEPS))
+    axis.xaxis.set_major_formatter(lambda count, _: f"{count / MILLION:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.grid(alpha=0.3, which="both")
     figure.legend(loc="outside right upper")
     return figure

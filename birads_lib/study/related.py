@@ -124,6 +124,18 @@ def settings_of(run: Path, sweep: str, found: Results) -> dict[str, dict[str, An
     return settings
 
 
+def cut_short(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Which networks of a sweep keep their first blocks alone, as a sentence.
+
+    Args:
+        settings: From ``settings_of``.
+    """
+    cut = [name for name, of_member in settings.items() if of_member.get("clip")]
+    if not cut:
+        return "All networks are whole."
+    return f"**Cut short in this profile**, after their first blocks: {', '.join(cut)}."
+
+
 def network_of(settings: Mapping[str, Any]) -> keras.Model | None:
     """A member's network, untrained, at the size of its sweep; ``None`` of a classic model.
 

@@ -120,6 +120,7 @@ def test_the_figure_shows_each_gate_where_it_costs():
     assert axis.get_xscale() == "log"
     drawn = [container.lines[0].get_xydata()[0].tolist() for container in axis.containers]
     assert drawn == [[1e6, 0.6], [1e8, 0.9]]
+    assert axis.xaxis.get_major_formatter()(2e6) == "2"
 
 
 def test_a_reference_has_its_own_report_and_a_classic_model_no_weights():
@@ -147,6 +148,13 @@ def test_settings_are_those_of_the_training(tmp_path):
         related.settings_of(tmp_path, "gates", found)
     write_json(path, {"parameters": {"model": "MobileNetV2", "gate_size": 32}})
     assert related.settings_of(tmp_path, "gates", found)["MobileNetV2"]["gate_size"] == 32
+
+
+def test_networks_cut_short_are_named():
+    settings = {"ResNet50": {"clip": 1}, "VGG16": {"clip": None}, "XGBoost": {}}
+    said = related.cut_short(settings)
+    assert said.endswith(": ResNet50.")
+    assert related.cut_short({"VGG16": {}}) == "All networks are whole."
 
 
 def test_a_network_is_built_at_the_size_and_clip_of_its_sweep():
