@@ -144,7 +144,10 @@ class Cascade:
 
         Args:
             path: Its folder.
-            engine: What runs the networks, see ``engines.SUFFIXES``. All agree to 1e-4.
+            engine: What runs the networks, see ``engines.SUFFIXES``. Each network agrees
+                with Keras' own to 1e-4. Denoised tiles are rounded to grey levels between
+                two networks, and a level at the edge may fall on either side: then a
+                probability of the whole cascade moves by more, by thousandths.
 
         Raises:
             UsageError: No such engine.
