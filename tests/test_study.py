@@ -287,9 +287,10 @@ def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(project, si
 
     assert "No sweep has been run" in page("ablations")
     assert "have not both been run" in page("related_work")
+    before = verify_run(simulated)  # a chapter that was made to fail has left its mark
     done = birads(project, "sweep", "--profile", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert verify_run(simulated) == [], "a sweep leaves the study as it was"
+    assert verify_run(simulated) == before, "a sweep leaves the study as it was"
     done = birads(project, "study", "--profile", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     again = re.findall(r"^smoke: (\w+)$", done.stdout, re.M)
