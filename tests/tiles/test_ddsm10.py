@@ -630,7 +630,8 @@ def test_a_changed_file_or_a_broken_store_is_merged_anew(small_set, tmp_path):
 
 
 MERGES = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 from birads_lib.cli import main
 from birads_lib.tiles import store
 append = store.StoreWriter.append
