@@ -46,7 +46,7 @@ def test_five_classes_are_judged_by_the_cascades_rule():
 
 def test_an_unknown_effort_lists_the_known_ones():
     assert Effort.of({"epochs": 3}).batch_size == 32
-    with pytest.raises(UsageError, match="unknown 'epoch'; use one of .*batch_size, epochs"):
+    with pytest.raises(UsageError, match=r"unknown 'epoch'; use one of .*batch_size, epochs"):
         Effort.of({"epoch": 3})
 
 
