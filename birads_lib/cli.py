@@ -331,7 +331,7 @@ def _collect(study: Any, sweep: Any) -> bool:
 
 def _step(options: argparse.Namespace) -> int:
     from birads_lib.errors import one_of
-    from birads_lib.study.graph import CHAPTERS, Study, book_stamp, put_stamp
+    from birads_lib.study.graph import CHAPTERS, Study, book_stamp, drop_stamps, put_stamp
 
     study = Study(options.profile, options.data, options.external)
     step = one_of("step", options.name, ("data", *CHAPTERS, "results", "html"))
@@ -347,6 +347,7 @@ def _step(options: argparse.Namespace) -> int:
     if options.stamp and options.stamp != stamp:
         raise ChapterError(f"{step}: its sources changed while the study ran; run it again")
     print(f"{study.run.name}: {step}", flush=True)
+    drop_stamps(study, step)
     if step == "data":
         if study.data is None:
             _write_simulated(study)

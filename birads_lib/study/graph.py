@@ -179,6 +179,18 @@ def mirror_run(run: Path, folder: Path) -> Path:
     return folder
 
 
+def drop_stamps(study: Study, step: str) -> None:
+    """Take back that a step is done, before it writes anything; what sums it up goes too.
+
+    A step that fails half-way may have changed what it had left before, so it and the
+    results must run again even if its sources are put back as they were.
+    """
+    later = {"html": (), "results": ("html",)}.get(step, ("results", "html"))
+    for name in (step, *later):
+        stamp = book_stamp(study) if name == "html" else study.stamp(name)
+        shutil.rmtree(stamp.parent, ignore_errors=True)
+
+
 def put_stamp(stamp: Path) -> None:
     """Mark a step as done; stamps of its earlier states go."""
     shutil.rmtree(stamp.parent, ignore_errors=True)
