@@ -52,9 +52,6 @@ def dry_run(project: Path, cluster: str, target: str = "book", *config: str) -> 
 @pytest.fixture(scope="module", params=CLUSTERS)
 def planned(request, project) -> dict[str, str]:
     """What a dry run says of each step."""
-    pytest.importorskip(
-        f"snakemake_executor_plugin_{request.param}", reason="needs the extra `cluster`"
-    )
     said = dry_run(project, request.param)
     blocks = re.split(r"^(?:local)?rule (\w+):$", said, flags=re.MULTILINE)
     return dict(zip(blocks[1::2], blocks[2::2], strict=True))
@@ -82,9 +79,6 @@ def test_step_gets_its_options_and_the_stamp_of_the_study(planned):
 @pytest.fixture(scope="module", params=CLUSTERS)
 def planned_sweep(request, project) -> dict[str, str]:
     """What a dry run says of each step up to a sweep."""
-    pytest.importorskip(
-        f"snakemake_executor_plugin_{request.param}", reason="needs the extra `cluster`"
-    )
     said = dry_run(project, request.param, "sweep_ablations", "sweep=ablations", "seeds=3")
     blocks = re.split(r"^(?:local)?rule (\w+):$", said, flags=re.MULTILINE)
     return dict(zip(blocks[1::2], blocks[2::2], strict=True))
