@@ -101,11 +101,12 @@ def cascade_parts(folder: Path, size: str, tiles: NDArray[np.uint8]) -> dict[str
 
 def _spread_answers(gate: Any, tiles: NDArray[np.uint8]) -> None:
     """Give batch normalisations the statistics of some tiles; a fresh gate answers all alike."""
-    from birads_lib.networks.backbones import set_batch_norm_momentum
     from birads_lib.tiles.resizing import network_input, resize_tiles
 
     backbone = next(layer for layer in gate.layers if hasattr(layer, "layers"))
-    set_batch_norm_momentum(backbone, 0.0)
+    for layer in backbone.layers:
+        if hasattr(layer, "momentum"):
+            layer.momentum = 0.0
     height, width, channels = gate.input_shape[1:]
     gate(network_input(resize_tiles(tiles[:16], (height, width)), channels), training=True)
 

@@ -18,6 +18,7 @@ from birads_lib.engines import KerasNetwork, Network, open_network
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, whole_folder, write_json
 from birads_lib.labels import CODES, LESION_CODES
+from birads_lib.tiles.layout import GREY_MAX
 from birads_lib.tiles.resizing import network_input, resize_tiles
 from birads_lib.tiles.store import ImageRows, streamed
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 PARTS = ("autoencoder", "gate", "scorer")
 DESCRIPTION = "cascade.json"
 EXPORTED = ("onnx",)  # what is written beside the Keras files, for the default engine
-GREY_MAX = 255
 BATCH = 64  # tiles a network sees at a time
 Tiles = NDArray[np.uint8] | ImageRows
 BLOCK = 512  # tiles held in memory at a time
@@ -50,14 +50,14 @@ class Cascade:
             it is, whatever engine runs it.
 
     Args:
-        gate, scorer, autoencoder: Keras models.
+        gate, scorer, autoencoder: Keras models, or networks that an engine runs.
     """
 
     def __init__(
         self,
-        gate: keras.Model,
-        scorer: keras.Model,
-        autoencoder: keras.Model | None = None,
+        gate: keras.Model | Network,
+        scorer: keras.Model | Network,
+        autoencoder: keras.Model | Network | None = None,
         threshold: float = 0.5,
         about: dict[str, Any] | None = None,
     ):
@@ -160,15 +160,12 @@ class Cascade:
                 f"{folder}: no cascade ({DESCRIPTION} is missing); give the folder that the "
                 "cascade chapter wrote, such as models/cascade"
             )
-        described = read_json(folder / DESCRIPTION)
-        cascade = cls.__new__(cls)
-        cascade.threshold, cascade.about = described["threshold"], described["about"]
-        for name in PARTS:
-            network = None
-            if name in described["weights"]:
-                file = f"{name}{suffix}"
-                network = _open_checked(folder / file, described["files"].get(file), engine)
-            setattr(cascade, name, network)
+        described = _read_description(folder / DESCRIPTION)
+        networks = {}
+        for name in described["weights"]:
+            file = f"{name}{suffix}"
+            networks[name] = _open_checked(folder / file, described["files"].get(file), engine)
+        cascade = cls(**networks, threshold=described["threshold"], about=described["about"])
         cascade._weights = described["weights"]
         return cascade
 
@@ -302,6 +299,16 @@ def _keras_model(name: str, network: Network) -> keras.Model:
     if not isinstance(network, KerasNetwork):
         raise UsageError(f'cascade: the {name} is not run by Keras; load it with engine="keras"')
     return network.model
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    described = read_json(path)
+    wanted = {"threshold", "weights", "files", "about"}
+    if not isinstance(described, dict) or wanted - described.keys():
+        raise DataError(f"{path}: not as this version writes it; run the study again")
+    if not {"gate", "scorer"} <= described["weights"].keys() <= set(PARTS):
+        raise DataError(f"{path}: names no gate and scorer; run the study again")
+    return described
 
 
 def _open_checked(path: Path, digest: str | None, engine: str) -> Network:

@@ -16,6 +16,7 @@ from birads_lib import Cascade, cascade
 from birads_lib.cascade import apply_network, denoise_tiles, denoise_to
 from birads_lib.engines import SUFFIXES
 from birads_lib.errors import DataError, UsageError
+from birads_lib.files import read_json, write_json
 from birads_lib.labels import LESION_CODES
 
 CENTRES = np.array([60.0, 120.0, 180.0, 240.0])  # grey levels the scorer takes for C2 to C5
@@ -358,6 +359,22 @@ def test_folder_that_holds_no_cascade_is_named(tmp_path):
 def test_damaged_description_is_named(saved):
     (saved / "cascade.json").write_text("{")
     with pytest.raises(DataError, match=r"cascade\.json: not readable as JSON"):
+        Cascade.load(saved)
+
+
+@pytest.mark.parametrize("lost", ["threshold", "weights", "files", "about"])
+def test_description_of_another_version_is_named(lost, saved):
+    path = saved / "cascade.json"
+    write_json(path, {k: v for k, v in read_json(path).items() if k != lost})
+    with pytest.raises(DataError, match=r"cascade\.json: not as this version writes it"):
+        Cascade.load(saved)
+
+
+@pytest.mark.parametrize("weights", [{}, {"gate": "0"}, {"gate": "0", "scorer": "0", "x": "0"}])
+def test_description_of_other_parts_is_named(weights, saved):
+    path = saved / "cascade.json"
+    write_json(path, {**read_json(path), "weights": weights})
+    with pytest.raises(DataError, match=r"cascade\.json: names no gate and scorer"):
         Cascade.load(saved)
 
 

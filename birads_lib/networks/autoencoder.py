@@ -9,10 +9,10 @@ import keras
 from keras import layers, ops
 
 from birads_lib.errors import UsageError
+from birads_lib.tiles.layout import GREY_MAX
 
 FILTERS = (16, 32)
 LATENT = 8
-GREY_MAX = 255.0
 
 
 def denoising_autoencoder(

@@ -11,7 +11,6 @@ from typing import Any
 import keras
 
 from birads_lib.errors import DataError, UsageError, one_of
-from birads_lib.networks.normalization import BATCH_NORM_MOMENTUM
 
 EFFICIENTNETS = tuple(f"EfficientNetB{i}" for i in range(8))
 MOBILENET_SIDES = (96, 128, 160, 192, 224)
@@ -83,13 +82,6 @@ def check_clip(network: str, clip: int | None, blocks: Sized) -> None:
         raise UsageError(
             f"clip: {clip} given; {network} keeps 1 to {len(blocks)} blocks, or None for all"
         )
-
-
-def set_batch_norm_momentum(model: keras.Model, momentum: float = BATCH_NORM_MOMENTUM) -> None:
-    """Give every batch normalisation of a model one momentum."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = momentum
 
 
 def _with_weights_file(

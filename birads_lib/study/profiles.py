@@ -101,15 +101,15 @@ class Profile:
     chapters: dict[str, dict[str, Any]]
 
 
-def read_profiles(path: str | os.PathLike[str] = "profiles.yml") -> dict[str, Profile]:
-    """Read and check ``profiles.yml``.
+def read_yaml(path: str | os.PathLike[str], schema: dict[str, Any]) -> Any:
+    """Read a YAML file of the project and check it.
 
     Raises:
         DataError: Missing, not YAML, or not as the schema wants it.
     """
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        jsonschema.validate(raw, SCHEMA)
+        jsonschema.validate(raw, schema)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; run from the project's folder") from None
     except yaml.YAMLError as error:
@@ -117,6 +117,16 @@ def read_profiles(path: str | os.PathLike[str] = "profiles.yml") -> dict[str, Pr
     except jsonschema.ValidationError as error:
         place = "/".join(map(str, error.absolute_path)) or "top level"
         raise DataError(f"{path}: {place}: {error.message}; correct this entry") from None
+    return raw
+
+
+def read_profiles(path: str | os.PathLike[str] = "profiles.yml") -> dict[str, Profile]:
+    """Read and check ``profiles.yml``.
+
+    Raises:
+        DataError: Missing, not YAML, or not as the schema wants it.
+    """
+    raw = read_yaml(path, SCHEMA)
     return {name: _profile(name, entry) for name, entry in raw.items()}
 
 

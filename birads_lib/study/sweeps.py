@@ -21,10 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import numpy as np
 import pandas as pd
-import yaml
 
 from birads_lib.errors import DataError, StudyError, UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
@@ -40,7 +38,7 @@ from birads_lib.metrics import (
 from birads_lib.study.graph import Study, code_digest
 from birads_lib.study.kinds import KINDS
 from birads_lib.study.notebooks import run_chapter
-from birads_lib.study.profiles import NOTEBOOKS
+from birads_lib.study.profiles import NOTEBOOKS, read_yaml
 from birads_lib.study.run import Run, commit
 from birads_lib.study.sweep_data import HELD_OUT, Answers, SweepData, Task
 from birads_lib.tiles.store import streamed
@@ -184,16 +182,7 @@ def read_sweeps(
     """
     if seeds is not None and seeds < 1:
         raise UsageError(f"seeds: {seeds} given; expected 1 or more")
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        jsonschema.validate(raw, SCHEMA)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; run from the project's folder") from None
-    except yaml.YAMLError as error:
-        raise DataError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
-    except jsonschema.ValidationError as error:
-        place = "/".join(map(str, error.absolute_path)) or "top level"
-        raise DataError(f"{path}: {place}: {error.message}; correct this entry") from None
+    raw = read_yaml(path, SCHEMA)
     return {name: _sweep(name, entry, profile, seeds) for name, entry in raw.items()}
 
 

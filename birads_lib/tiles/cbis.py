@@ -25,10 +25,10 @@ FILM_PIXEL_MM = 0.05  # mm, nominal; the DICOM files state none
 PATIENT_ID = re.compile(r"(P_\d+)_(LEFT|RIGHT)_(CC|MLO)")
 """DICOM PatientID reads ``Mass-Test_P_00173_LEFT_CC``."""
 UNREADABLE = (
-    OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
-    RuntimeError, struct.error, InvalidDicomError,
+    OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError,
+    struct.error, InvalidDicomError,
 )  # fmt: skip
-"""What pydicom raises on a file that is damaged or that it has no decoder for."""
+"""What pydicom raises on a file that is damaged, or (as runtime errors) has no decoder for."""
 
 
 def example_scans() -> Iterator[Scan]:

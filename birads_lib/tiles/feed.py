@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from typing import Any
@@ -116,7 +117,7 @@ class TileBatches:
             return
         rng = np.random.default_rng([self.seed, epoch])
         if self.balance == "sampling":
-            share = self._class_weights()[self.targets]
+            share = self._class_weights[self.targets]
             size = len(self.images)
             self._order = rng.choice(size, size, p=share / share.sum())
         else:
@@ -135,7 +136,7 @@ class TileBatches:
         if self.rebuilds:
             return batch, network_input(self._resized(y, turns), 1)
         if self.balance == "weights":
-            return batch, y, self._class_weights()[y]
+            return batch, y, self._class_weights[y]
         return batch, y
 
     def dataset(self) -> tf.data.Dataset:
@@ -197,6 +198,7 @@ class TileBatches:
                 turned[row] = np.rot90(flipped, turns[row] % 4)
         return turned
 
+    @functools.cached_property
     def _class_weights(self) -> NDArray[np.float32]:
         """Weight of each class, mean 1 over the tiles, float32 (classes,)."""
         counts = np.bincount(self.targets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 TILE = 299  # px, side of a tile
+GREY_MAX = 255  # of 8 bits, white
 IMAGE_BYTES = TILE * TILE  # bytes of one record's image, uint8, row by row
 
 TRAINING_FILES = 5

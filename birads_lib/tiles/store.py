@@ -7,6 +7,7 @@ A store is a folder of three files: ``images.npy``, uint8 of shape
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import itertools
@@ -82,7 +83,9 @@ class ImageRows:
 
     def rows(self, rows: NDArray[np.int64]) -> ImageRows:
         """Some of these rows, still unread."""
-        return ImageRows(self._images, self._rows[rows])
+        some = copy.copy(self)  # they share the file
+        some._rows = self._rows[rows]
+        return some
 
     @property
     def shape(self) -> tuple[int, ...]:

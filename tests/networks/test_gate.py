@@ -8,8 +8,8 @@ import pytest
 
 from birads_lib.errors import DataError, UsageError
 from birads_lib.networks import mobilenet_gate
-from birads_lib.networks.backbones import BATCH_NORM_MOMENTUM
 from birads_lib.networks.gate import take_weights_for_grey
+from birads_lib.networks.normalization import BATCH_NORM_MOMENTUM
 
 INPUT = (96, 96, 1)
 NARROW = 0.35
