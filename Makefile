@@ -34,8 +34,8 @@ run: $(READY) ## run the study without rendering the book
 sweep: $(READY) ## train and compare other ways (SWEEP=ablations, SEEDS=5; else all, as sweeps.yml says)
 	@$(BIN)/birads sweep $(SWEEP) $(STUDY) $(if $(SEEDS),--seeds $(SEEDS))
 
-test: $(READY) ## run all tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## run all tests, two files at a time
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(READY) ## lint, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -28,6 +28,11 @@ REAL_DATA = ROOT.parent / "shared" / "data"
 SMALLEST_SCALE, POSITIVES = 0.004, 0.4
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The file that runs whole studies comes first, so that no worker is left alone with it."""
+    items.sort(key=lambda item: item.path.name != "test_study.py")
+
+
 @pytest.fixture(scope="session")
 def kaggle_folder(tmp_path_factory) -> Path:
     """A few hundred simulated tiles in the Kaggle layout; do not write into it."""
