@@ -33,6 +33,7 @@ from birads_lib.tiles.crops import (
     tile_positions,
 )
 from birads_lib.tiles.ddsm10 import counts_by_origin
+from birads_lib.tiles.layout import GREY_MAX
 from birads_lib.tiles.store import TileBlock, TileStore, collect_store
 
 Progress = Callable[[int, int], None]
@@ -51,7 +52,6 @@ _GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"  # white space and comments
 PGM_HEADER = re.compile(
     rb"P5" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})\s"
 )
-GREATEST = 255  # grey level
 
 NORMAL = "NORM"
 LESION_TYPES = {
@@ -284,10 +284,10 @@ def read_pgm(path: Path) -> NDArray[np.uint8]:
             f"{path}: begins with {raw[:2]!r}; expected a binary PGM (P5); copy it again"
         )
     width, height, greatest = map(int, header.groups())
-    if (width, height, greatest) != (SCAN_SIDE, SCAN_SIDE, GREATEST):
+    if (width, height, greatest) != (SCAN_SIDE, SCAN_SIDE, GREY_MAX):
         raise DataError(
             f"{path}: {width} x {height} px up to grey level {greatest}; expected {SCAN_SIDE} x "
-            f"{SCAN_SIDE} up to {GREATEST} (8 bits); give the unchanged mini-MIAS scan"
+            f"{SCAN_SIDE} up to {GREY_MAX} (8 bits); give the unchanged mini-MIAS scan"
         )
     held, expected = len(raw) - header.end(), width * height
     if held != expected:
