@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from birads_lib.engines import KerasNetwork, Network, open_network
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, whole_folder, write_json
 from birads_lib.labels import CODES, LESION_CODES
+from birads_lib.tiles.familiarity import Familiarity
 from birads_lib.tiles.layout import GREY_MAX
 from birads_lib.tiles.resizing import network_input, resize_tiles
 from birads_lib.tiles.store import ImageRows, streamed
@@ -30,7 +32,25 @@ DESCRIPTION = "cascade.json"
 EXPORTED = ("onnx",)  # what is written beside the Keras files, for the default engine
 BATCH = 64  # tiles a network sees at a time
 Tiles = NDArray[np.uint8] | ImageRows
-BLOCK = 512  # tiles held in memory at a time
+BLOCK = 256  # tiles held in memory at a time
+Levels = NDArray[np.uint8] | NDArray[np.float32]
+"""Grey levels 0..255: of tiles as they are in whole numbers, of denoised ones not rounded."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that a cascade says of N tiles, for those who look at each.
+
+    Attributes:
+        answers: What ``Cascade.predict`` gives.
+        denoised: uint8 (N, height, width), what ``Cascade.denoise`` gives.
+        attention: float32 (N, rows, columns), the maps A_s of equation (2), 0..1; NaN where
+            the gate let nothing through. ``None`` of a scorer without spatial attention.
+    """
+
+    answers: pd.DataFrame
+    denoised: NDArray[np.uint8]
+    attention: NDArray[np.float32] | None
 
 
 class Cascade:
@@ -40,12 +60,16 @@ class Cascade:
     2. The gate gives the probability of "infected".
     3. Only what reaches ``threshold`` is scored over C2 to C5.
 
+    Denoised grey levels are handed on as they are, not rounded to whole ones: engines
+    differ in the last bits, and a level at an edge would fall on either side of it.
+
     Attributes:
         autoencoder: Denoiser, or ``None`` to go without.
         gate: From grey (height, width, 1) to one probability.
         scorer: From (height, width, 3) to four.
         threshold: Least gate probability that is let through, 0..1.
         about: Free facts kept with the cascade: data, profile, whether simulated.
+        familiar: What the training tiles looked like, or ``None`` where that is not known.
         digest: SHA-256 over the weights of all parts and the threshold: which cascade
             it is, whatever engine runs it.
 
@@ -60,10 +84,11 @@ class Cascade:
         autoencoder: keras.Model | Network | None = None,
         threshold: float = 0.5,
         about: dict[str, Any] | None = None,
+        familiar: Familiarity | None = None,
     ):
         self.autoencoder = as_network(autoencoder) if autoencoder is not None else None
         self.gate, self.scorer = as_network(gate), as_network(scorer)
-        self.threshold, self.about = threshold, about or {}
+        self.threshold, self.about, self.familiar = threshold, about or {}, familiar
 
     def predict(self, images: Tiles) -> pd.DataFrame:
         """Read tiles, a block at a time, so memory does not grow with their number.
@@ -87,7 +112,7 @@ class Cascade:
             rows = slice(row, row + len(denoised))
             scores[rows, 0] = apply_network(self.gate, denoised)[:, 0]
             through = np.flatnonzero(scores[rows, 0] >= self.threshold)
-            waiting.add(row + through, denoised[through])
+            waiting.add(row + through, self._for_scorer(denoised[through]))
             row += len(denoised)
             if waiting.count >= BLOCK or row == len(images):
                 self._score(waiting, scores)
@@ -98,7 +123,7 @@ class Cascade:
         return table
 
     def denoise(self, images: Tiles) -> NDArray[np.uint8]:
-        """The tiles as gate and scorer get to see them: uint8 (N, height, width).
+        """The tiles as gate and scorer see them, rounded to grey levels: uint8 (N, height, width).
 
         At the autoencoder's input size; without one, the images as they are.
         """
@@ -107,9 +132,26 @@ class Cascade:
         denoised = np.empty((len(images), *size), np.uint8)
         row = 0
         for batch in self._denoised_blocks(images):
-            denoised[row : row + len(batch)] = batch
+            denoised[row : row + len(batch)] = np.rint(batch)
             row += len(batch)
         return denoised
+
+    def read(self, images: Tiles) -> Reading:
+        """Read tiles and show the way: for a few of them, all in memory.
+
+        Args:
+            images: As for ``predict``.
+        """
+        answers = self.predict(images)
+        attention = None
+        if self.scorer.attention_shape is not None:
+            passed = np.flatnonzero(answers["gate"] >= self.threshold)
+            attention = np.full((len(answers), *self.scorer.attention_shape), np.nan, np.float32)
+            blocks = self._denoised_blocks(np.asarray(images)[passed])
+            found = [self._attention(self._for_scorer(block)) for block in blocks]
+            if found:
+                attention[passed] = np.concatenate(found)
+        return Reading(answers, self.denoise(images), attention)
 
     def save(self, path: str | os.PathLike[str], forms: Sequence[str] = EXPORTED) -> None:
         """Write networks and description to a folder, whole or not at all.
@@ -122,6 +164,7 @@ class Cascade:
             UsageError: A part is run by another engine; load it with ``engine="keras"``.
         """
         from birads_lib.export import FORMATS, export_network
+        from birads_lib.networks import with_attention
         from birads_lib.training import save_model
 
         with whole_folder(path, DESCRIPTION) as folder:
@@ -129,12 +172,13 @@ class Cascade:
                 model = _keras_model(name, network)
                 save_model(model, folder / f"{name}.keras")
                 for form in forms:
-                    export_network(model, folder / f"{name}{FORMATS[form]}", form)
+                    export_network(with_attention(model), folder / f"{name}{FORMATS[form]}", form)
             described = {
                 "threshold": self.threshold,
                 "weights": self._weights,
                 "files": {file.name: sha256(file) for file in sorted(folder.iterdir())},
                 "about": self.about,
+                "familiar": self.familiar.ranges if self.familiar else None,
             }
             write_json(folder / DESCRIPTION, described)
 
@@ -144,10 +188,8 @@ class Cascade:
 
         Args:
             path: Its folder.
-            engine: What runs the networks, see ``engines.SUFFIXES``. Each network agrees
-                with Keras' own to 1e-4. Denoised tiles are rounded to grey levels between
-                two networks, and a level at the edge may fall on either side: then a
-                probability of the whole cascade moves by more, by thousandths.
+            engine: What runs the networks, see ``engines.SUFFIXES``. All agree with Keras'
+                own to 1e-4.
 
         Raises:
             UsageError: No such engine.
@@ -165,7 +207,13 @@ class Cascade:
         for name in described["weights"]:
             file = f"{name}{suffix}"
             networks[name] = _open_checked(folder / file, described["files"].get(file), engine)
-        cascade = cls(**networks, threshold=described["threshold"], about=described["about"])
+        familiar = Familiarity(described["familiar"]) if described["familiar"] else None
+        cascade = cls(
+            **networks,
+            threshold=described["threshold"],
+            about=described["about"],
+            familiar=familiar,
+        )
         cascade._weights = described["weights"]
         return cascade
 
@@ -185,12 +233,19 @@ class Cascade:
         parts = {name: getattr(self, name) for name in PARTS}
         return {name: network for name, network in parts.items() if network is not None}
 
-    def _denoised_blocks(self, images: Tiles) -> Iterator[NDArray[np.uint8]]:
+    def _denoised_blocks(self, images: Tiles) -> Iterator[Levels]:
         rows = streamed(images)
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
             block = block[..., 0] if block.ndim == 4 else block
-            yield denoise_tiles(self.autoencoder, block) if self.autoencoder else block
+            yield denoised_levels(self.autoencoder, block) if self.autoencoder else block
+
+    def _for_scorer(self, denoised: Levels) -> Levels:
+        """Tiles at the scorer's size, where they take less memory while they wait."""
+        return resize_tiles(denoised, self.scorer.input_shape[:2])
+
+    def _attention(self, tiles: Levels) -> NDArray[np.float32]:
+        return self.scorer.attention(network_input(tiles, self.scorer.input_shape[2]))
 
     def _score(self, waiting: _Waiting, scores: NDArray[np.float64]) -> None:
         if waiting.count:
@@ -203,17 +258,17 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.rows: list[NDArray[np.int64]] = []
-        self.tiles: list[NDArray[np.uint8]] = []
+        self.tiles: list[Levels] = []
 
     @property
     def count(self) -> int:
         return sum(map(len, self.rows))
 
-    def add(self, rows: NDArray[np.int64], tiles: NDArray[np.uint8]) -> None:
+    def add(self, rows: NDArray[np.int64], tiles: Levels) -> None:
         self.rows.append(rows)
         self.tiles.append(tiles)
 
-    def take(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def take(self) -> tuple[NDArray[np.int64], Levels]:
         taken = np.concatenate(self.rows), np.concatenate(self.tiles)
         self.rows, self.tiles = [], []
         return taken
@@ -224,14 +279,14 @@ def as_network(network: keras.Model | Network) -> Network:
     return KerasNetwork(network) if hasattr(network, "predict_on_batch") else network
 
 
-def apply_network(network: keras.Model | Network, images: Tiles) -> NDArray[np.float32]:
+def apply_network(network: keras.Model | Network, images: Tiles | Levels) -> NDArray[np.float32]:
     """Resize grey tiles to a network's input and run it, in batches of 64.
 
     The next batch is made ready while the network is at work.
 
     Args:
         network: Takes float32 (batch, height, width, channels) in 0..255.
-        images: uint8 (N, H, W).
+        images: uint8 or float32 (N, H, W), grey levels 0..255.
 
     Returns:
         float32 (N, outputs...).
@@ -259,8 +314,15 @@ def denoise_tiles(
     autoencoder: keras.Model | Network, images: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """Denoise tiles at the autoencoder's input size: uint8 (N, H, W) to (N, height, width)."""
+    return np.rint(denoised_levels(autoencoder, images)).astype(np.uint8)
+
+
+def denoised_levels(
+    autoencoder: keras.Model | Network, images: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Grey levels of denoised tiles, not rounded: float32 (N, height, width), 0..255."""
     rebuilt = apply_network(autoencoder, images)[..., 0]
-    return np.clip(np.rint(rebuilt), 0, GREY_MAX).astype(np.uint8)
+    return np.clip(rebuilt, 0, GREY_MAX, out=rebuilt)
 
 
 def denoise_to(path: Path, autoencoder: keras.Model | Network, images: Tiles) -> None:
@@ -303,7 +365,7 @@ def _keras_model(name: str, network: Network) -> keras.Model:
 
 def _read_description(path: Path) -> dict[str, Any]:
     described = read_json(path)
-    wanted = {"threshold", "weights", "files", "about"}
+    wanted = {"threshold", "weights", "files", "about", "familiar"}
     if not isinstance(described, dict) or wanted - described.keys():
         raise DataError(f"{path}: not as this version writes it; run the study again")
     if not {"gate", "scorer"} <= described["weights"].keys() <= set(PARTS):

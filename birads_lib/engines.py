@@ -1,8 +1,8 @@
 """What runs a network: Keras itself, or a faster engine that reads its exported form.
 
-A network is anything with ``input_shape`` (height, width, channels), ``outputs`` (the
-number of them a tile, or the output's shape) and a call from float32 (n, height, width,
-channels) to float32 (n, ...). Keras is imported only where Keras runs.
+A network is anything with the shapes of its input and output and a call from float32
+(n, height, width, channels) to float32 (n, ...). A scorer with spatial attention also gives
+its map. Keras is imported only where Keras runs.
 """
 
 from __future__ import annotations
@@ -25,13 +25,24 @@ THREADS = os.cpu_count() or 1
 
 
 class Network(Protocol):
-    """A network that is ready to run."""
+    """A network that is ready to run.
+
+    Attributes:
+        input_shape: (height, width, channels).
+        output_shape: Of the answers for one tile.
+        attention_shape: (rows, columns) of its attention map, ``None`` if it gives none.
+    """
 
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    attention_shape: tuple[int, ...] | None
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run float32 (n, height, width, channels): float32 (n, *output_shape)."""
+        ...
+
+    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where it looks: float32 (n, *attention_shape), 0..1. Only if it gives a map."""
         ...
 
 
@@ -66,14 +77,25 @@ class KerasNetwork:
     """A Keras model with one input and one output."""
 
     def __init__(self, model: Any):
+        from birads_lib.networks.scorer import SPATIAL
+
         self.model = model
         self.input_shape = tuple(model.input_shape[1:])
         self.output_shape = tuple(model.output_shape[1:])
+        self._map: Any = None
+        shapes = [x.output.shape for x in model.layers if x.name == SPATIAL]
+        self.attention_shape = tuple(shapes[0][1:3]) if shapes else None
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         if not len(x):
             return np.empty((0, *self.output_shape), np.float32)
         return np.asarray(self.model.predict_on_batch(x))
+
+    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        from birads_lib.networks.scorer import with_attention
+
+        self._map = self._map or with_attention(self.model)
+        return np.asarray(self._map(x)[1])[..., 0]
 
 
 class OpenVinoNetwork:
@@ -85,16 +107,26 @@ class OpenVinoNetwork:
         model = openvino.Core().read_model(path)
         self.input_shape = _fixed(model.input(0).partial_shape)
         self.output_shape = _fixed(model.output(0).partial_shape)
+        maps = model.outputs[1:]
+        self.attention_shape = _fixed(maps[0].partial_shape)[:2] if maps else None
         hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
         compiled = openvino.Core().compile_model(model, "CPU", hints)
         self._jobs = openvino.AsyncInferQueue(compiled)
         self._jobs.set_callback(_keep_output)
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        outputs = np.empty((len(x), *self.output_shape), np.float32)
+        return self._run(x, 0, self.output_shape)
+
+    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run(x, 1, (*(self.attention_shape or ()), 1))[..., 0]
+
+    def _run(
+        self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        outputs = np.empty((len(x), *shape), np.float32)
         for start in range(0, len(x), JOB):
             rows = slice(start, start + JOB)
-            self._jobs.start_async(np.ascontiguousarray(x[rows]), outputs[rows])
+            self._jobs.start_async(np.ascontiguousarray(x[rows]), (output, outputs[rows]))
         self._jobs.wait_all()
         return outputs
 
@@ -110,17 +142,29 @@ class OnnxNetwork:
         self._session = onnxruntime.InferenceSession(
             os.fspath(path), options, providers=["CPUExecutionProvider"]
         )
-        (entry,), (result,) = self._session.get_inputs(), self._session.get_outputs()
+        (entry,) = self._session.get_inputs()
+        result, *maps = self._session.get_outputs()
         self._name = entry.name
+        self._outputs = [output.name for output in (result, *maps)]
         self.input_shape = tuple(entry.shape[1:])
         self.output_shape = tuple(result.shape[1:])
+        self.attention_shape = tuple(maps[0].shape[1:3]) if maps else None
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run(x, 0, self.output_shape)
+
+    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run(x, 1, (*(self.attention_shape or ()), 1))[..., 0]
+
+    def _run(
+        self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        wanted = [self._outputs[output]]
         parts = [
-            self._session.run(None, {self._name: x[start : start + JOB]})[0]
+            self._session.run(wanted, {self._name: x[start : start + JOB]})[0]
             for start in range(0, len(x), JOB)
         ]
-        return np.concatenate([np.empty((0, *self.output_shape), np.float32), *parts])
+        return np.concatenate([np.empty((0, *shape), np.float32), *parts])
 
 
 class LiteRTNetwork:
@@ -131,30 +175,42 @@ class LiteRTNetwork:
 
         self._interpreter = Interpreter(os.fspath(path), num_threads=THREADS)
         (self._entry,) = self._interpreter.get_input_details()
-        (self._result,) = self._interpreter.get_output_details()
+        # LiteRT orders outputs as it likes; the names keep the model's own order.
+        self._results = sorted(self._interpreter.get_output_details(), key=lambda x: x["name"])
+        shapes = [tuple(result["shape"][1:].tolist()) for result in self._results]
         self.input_shape = tuple(self._entry["shape"][1:].tolist())
-        self.output_shape = tuple(self._result["shape"][1:].tolist())
+        self.output_shape = shapes[0]
+        self.attention_shape = shapes[1][:2] if len(shapes) > 1 else None
         self._batch = 0
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        outputs = np.empty((len(x), *self.output_shape), np.float32)
+        return self._blocks(x, 0, self.output_shape)
+
+    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._blocks(x, 1, (*(self.attention_shape or ()), 1))[..., 0]
+
+    def _blocks(
+        self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        outputs = np.empty((len(x), *shape), np.float32)
         for start in range(0, len(x), JOB):
             rows = slice(start, start + JOB)
-            outputs[rows] = self._run(x[rows])
+            outputs[rows] = self._run(x[rows], output)
         return outputs
 
-    def _run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(self, x: NDArray[np.float32], output: int) -> NDArray[np.float32]:
         if len(x) != self._batch:
             self._interpreter.resize_tensor_input(self._entry["index"], x.shape)
             self._interpreter.allocate_tensors()
             self._batch = len(x)
         self._interpreter.set_tensor(self._entry["index"], x)
         self._interpreter.invoke()
-        return np.asarray(self._interpreter.get_tensor(self._result["index"]))
+        return np.asarray(self._interpreter.get_tensor(self._results[output]["index"]))
 
 
-def _keep_output(request: Any, outputs: NDArray[np.float32]) -> None:
-    outputs[...] = request.get_output_tensor(0).data
+def _keep_output(request: Any, kept: tuple[int, NDArray[np.float32]]) -> None:
+    output, values = kept
+    values[...] = request.get_output_tensor(output).data
 
 
 def _fixed(shape: Any) -> tuple[int, ...]:

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from birads_lib import metrics
 from birads_lib.cascade import Tiles, apply_network
 from birads_lib.errors import UsageError, one_of
-from birads_lib.networks import split_at_features
+from birads_lib.networks.scorer import CHANNEL, SPATIAL, split_at_features
 
 BATCH = 64  # tiles whose features are held in memory
-SPATIAL, CHANNEL = "spatial_attention", "channel_attention"
 TOLERANCE = 15  # px; Zhang et al. 2018 allow as many
 CENTRE_SD = 75.0  # px, a quarter of a tile
 POINTING, MASS = "pointing game", "mass inside"

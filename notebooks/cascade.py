@@ -37,6 +37,8 @@ from birads_lib.study import figures, paper
 from birads_lib.study.run import Run
 from birads_lib.tiles.cbis import example_scans
 from birads_lib.tiles.crops import cut_tiles, tile_positions
+from birads_lib.tiles.familiarity import Familiarity
+from birads_lib.tiles.splits import TRAIN
 
 figures.use_style()
 run = Run(RUN, "cascade", SEED)
@@ -46,14 +48,16 @@ store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 # ## One object
 #
 # `Cascade` denoises a tile, asks the gate, and scores what the gate lets through. It saves to a
-# folder and loads from it; `birads predict` uses the same folder.
+# folder and loads from it; `birads predict` uses the same folder. It also keeps what the training
+# tiles looked like, in three ranges, so that a picture of another kind can be told.
 
 # %%
 parts = {
     name: read_model(run.models / f"{name}.keras") for name in ("autoencoder", "gate", "scorer")
 }
 about = {"profile": run.path.name, "data": store.digest, "simulated": store.simulated}
-cascade = Cascade(**parts, threshold=THRESHOLD, about=about)
+familiar = Familiarity.of(store.subset(split == TRAIN).images)
+cascade = Cascade(**parts, threshold=THRESHOLD, about=about, familiar=familiar)
 cascade.save(run.models / "cascade")
 cascade = Cascade.load(run.models / "cascade")
 

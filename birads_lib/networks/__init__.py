@@ -2,7 +2,7 @@
 
 from birads_lib.networks.attention import ChannelAttention, SpatialAttention
 from birads_lib.networks.autoencoder import denoising_autoencoder
-from birads_lib.networks.backbones import EFFICIENTNETS, read_model, weights_digest
+from birads_lib.networks.backbones import read_model, weights_digest
 from birads_lib.networks.gate import mobilenet_gate
 from birads_lib.networks.ordinal import OrdinalHead, category_probabilities, ordinal_scorer
 from birads_lib.networks.peers import GATES, SCORERS
@@ -13,8 +13,10 @@ from birads_lib.networks.scorer import (
     join_at_features,
     plain_cnn,
     split_at_features,
+    with_attention,
 )
 from birads_lib.networks.spatial_transformer import SpatialTransformer
+from birads_lib.pretrained import EFFICIENTNETS
 
 __all__ = [
     "EFFICIENTNETS",
@@ -36,4 +38,5 @@ __all__ = [
     "read_model",
     "split_at_features",
     "weights_digest",
+    "with_attention",
 ]

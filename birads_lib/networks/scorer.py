@@ -11,18 +11,16 @@ from keras import layers
 from birads_lib.errors import UsageError, one_of
 from birads_lib.labels import LESION_CODES
 from birads_lib.networks.attention import ChannelAttention, SpatialAttention
-from birads_lib.networks.backbones import (
-    Weights,
-    build_backbone,
-    check_backbone,
-    cut_after,
-)
+from birads_lib.networks.backbones import build_backbone, cut_after
 from birads_lib.networks.normalization import with_fused_normalization
+from birads_lib.pretrained import Weights, check_backbone
 
 PRINTED_INPUT = (200, 150, 3)
 """Input shape of section IV; height, width, channels in Keras' order."""
 PLAIN_FILTERS = (8, 16, 32, 64, 128)
 ATTENTIONS = ("both", "spatial", "channel", "none")
+SPATIAL, CHANNEL = "spatial_attention", "channel_attention"
+"""Names of the layers that give A_s and A_c."""
 
 
 def attention_scorer(
@@ -112,10 +110,10 @@ def attention_head(
 def _attended(x: Any, attention: str, pool: str, reduction: int | None) -> Any:
     """V of equation (4), ``(batch, C)``, from F, ``(batch, H, W, C)``."""
     if attention in ("both", "spatial"):
-        where = SpatialAttention(pool, name="spatial_attention")(x)
+        where = SpatialAttention(pool, name=SPATIAL)(x)
         x = layers.Multiply(name="refined")([x, where])
     if attention in ("both", "channel"):
-        which = ChannelAttention(reduction, name="channel_attention")(x)
+        which = ChannelAttention(reduction, name=CHANNEL)(x)
         x = layers.Multiply(name="weighted")([x, which])
     return layers.GlobalAveragePooling2D(name="pool")(x)
 
@@ -168,11 +166,7 @@ def split_at_features(scorer: keras.Model) -> tuple[keras.Model, keras.Model]:
     if backbone is None:
         raise UsageError(f"{scorer.name}: holds no backbone; give an attention_scorer")
 
-    def renewed(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return layer if layer is backbone else type(layer).from_config(layer.get_config())
-
-    # Of a layer that stands in one graph alone, ``input`` is that graph's.
-    own = keras.models.clone_model(scorer, clone_function=renewed)
+    own = _own_graph(scorer)
     first = own.layers[own.layers.index(backbone) + 1]
     after = keras.Model(first.input, own.output)
     features = keras.Input(backbone.output_shape[1:], name="features")
@@ -180,6 +174,41 @@ def split_at_features(scorer: keras.Model) -> tuple[keras.Model, keras.Model]:
     for layer in head.layers[1:]:
         layer.set_weights(scorer.get_layer(layer.name).get_weights())
     return backbone, keras.Model(head.input, head.output, name="attention_head")
+
+
+def with_attention(model: keras.Model) -> keras.Model:
+    """A scorer that also gives its attention map A_s, as a second output.
+
+    Args:
+        model: From ``attention_scorer``, or any other network.
+
+    Returns:
+        Model from tiles to answers and A_s, ``(batch, H, W, 1)`` in 0..1, with the
+        backbone of the one given and copies of the other weights; a network that has no
+        spatial attention as it is.
+    """
+    if SPATIAL not in {layer.name for layer in model.layers}:
+        return model
+    own = _own_graph(model)
+    for layer in own.layers:
+        source = model.get_layer(layer.name)
+        if layer is not source:
+            layer.set_weights(source.get_weights())
+    return keras.Model(own.input, [own.output, own.get_layer(SPATIAL).output], name=model.name)
+
+
+def _own_graph(scorer: keras.Model) -> keras.Model:
+    """The scorer with its own backbone and new layers after it, their weights not yet set.
+
+    Of a layer that stands in one graph alone, ``input`` and ``output`` are that graph's.
+    """
+
+    def renewed(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, keras.Model):
+            return layer
+        return type(layer).from_config(layer.get_config())
+
+    return keras.models.clone_model(scorer, clone_function=renewed)
 
 
 def join_at_features(backbone: keras.Model, head: keras.Model) -> keras.Model:
