@@ -28,9 +28,19 @@ REAL_DATA = ROOT.parent / "shared" / "data"
 SMALLEST_SCALE, POSITIVES = 0.004, 0.4
 
 
+WHOLE = "whole"  # folder of the tests that run whole studies
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The file that runs whole studies comes first, so that no worker is left alone with it."""
-    items.sort(key=lambda item: item.path.name != "test_study.py")
+    """Share the tests out among processes: each file stays in one, the whole studies too.
+
+    These come first, so that no process is left alone with them.
+    """
+    items.sort(key=lambda item: item.path.parent.name != WHOLE)
+    for item in items:
+        whole = item.path.parent.name == WHOLE
+        item.add_marker(pytest.mark.xdist_group(WHOLE if whole else item.path.stem))
 
 
 @pytest.fixture(scope="session")
