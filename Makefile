@@ -53,7 +53,7 @@ bench: $(READY) ## measure the speeds the study states (ONLY=merge, SIZE=full)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SIZE),--size $(SIZE))
 
 serve: $(READY) ## show the book at http://localhost:8000 (PORT=)
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+	@$(BIN)/birads serve --port $(PORT)
 
 clean: ## remove everything that was built; the environment stays
 	@rm -rf _build .snakemake

@@ -103,6 +103,8 @@ if config.get("sweep"):
             input:
                 [ancient(group_stamp(study, sweep, group)) for group in sweep.groups],
 
+        # A group takes one core, so that several run side by side; a cluster's profile
+        # gives each its own (set-threads).
         for group in sweep.groups:
 
             rule:

@@ -1,34 +1,45 @@
 """Run the questions and print their answers; a whole run is kept in ``results.json``.
 
 python -m benchmarks [--only merge feed] [--size usual] [--out FILE]
+
+Answers are also kept as they come, in _build/bench/answers.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import QUICK, SIZES, USUAL, describe_machine, in_words
+from benchmarks.harness import ONEDNN, QUICK, SIZES, USUAL, describe_machine, in_words
+from benchmarks.sets import BENCH
 from birads_lib.errors import StudyError
 from birads_lib.files import write_json
+from birads_lib.study.graph import environment
 
 RESULTS = Path("benchmarks/results.json")
-QUESTIONS = ("merge", "simulate", "feed", "train", "predict")
+PARTIAL = BENCH / "answers.json"
+QUESTIONS = ("merge", "simulate", "feed", "train", "frozen", "predict")
 
 
 def run(questions: Sequence[str], size: str) -> dict[str, Any]:
-    """Ask the questions one after another; machine and answers as plain values."""
-    answers = {}
-    machine = describe_machine()
+    """Ask the questions one after another; machine and answers as plain values.
+
+    After each the answers so far are written to ``PARTIAL``, so that an error in a later
+    question loses none of them.
+    """
+    found: dict[str, Any] = {"machine": describe_machine(), "size": size, "results": {}}
+    PARTIAL.unlink(missing_ok=True)
     for name in questions:
         result = importlib.import_module(f"benchmarks.{name}").measure(size)
         print(in_words(result), end="\n\n", flush=True)
-        answers[name] = result.as_json()
-    return {"machine": machine, "size": size, "results": answers}
+        found["results"][name] = result.as_json()
+        write_json(PARTIAL, found)
+    return found
 
 
 def kept_at(questions: Sequence[str], size: str, out: Path | None) -> Path | None:
@@ -43,10 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", choices=SIZES, default=USUAL)
     parser.add_argument("--out", type=Path, help="file for the answers, as JSON")
     given = parser.parse_args(arguments)
+    os.environ[ONEDNN] = environment()[ONEDNN]  # as the study's own steps have it
     try:
         answers = run(given.only, given.size)
     except StudyError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
+        kept = f"; the answers before it are in {PARTIAL}" if PARTIAL.exists() else ""
+        print(f"benchmarks: {error}{kept}", file=sys.stderr)
         return 2
     if path := kept_at(given.only, given.size, given.out):
         write_json(path, answers)

@@ -18,7 +18,7 @@ from benchmarks.harness import (
     peak_memory,
     take_turns,
 )
-from benchmarks.sets import BENCH, FULL_SET, simulated_store
+from benchmarks.sets import FULL_SET, simulated_store
 from birads_lib.tiles import TileStore
 
 TILES = {QUICK: 224, USUAL: 4_000, FULL: FULL_SET}
@@ -55,7 +55,7 @@ def measure(size: str = USUAL) -> Result:
     result.rows += take_turns(training, REPEATS[size])
     result.targets.append(Target("tiles/s fed", result.row(EPOCH).median, least=LEAST_RATE))
     result.ratio(FED, CACHED, least=LEAST_SHARE)
-    _add_memory(result, TILES[size])
+    _add_memory(result, store)
     return result
 
 
@@ -99,10 +99,9 @@ def train_epoch(store: Path) -> None:
     compiled_gate(len(batches)).fit(batches.dataset(), shuffle=False, verbose=0)
 
 
-def _add_memory(result: Result, tiles: int) -> None:
-    memory = peak_memory(train_epoch, BENCH / f"store-{tiles}")
-    result.rows.append(Row.of("peak memory of a gate epoch", [memory.resident / 1e6], "MB"))
+def _add_memory(result: Result, store: TileStore) -> None:
+    memory = peak_memory(train_epoch, store.path)
+    name = f"peak memory of a gate epoch of {len(store):,} tiles"
+    result.rows.append(Row.of(name, [memory.resident / 1e6], "MB"))
     result.rows.append(Row.of("of it private", [memory.private / 1e6], "MB"))
-    result.targets.append(
-        Target("peak memory of a gate epoch, bytes", memory.resident, most=MOST_MEMORY)
-    )
+    result.targets.append(Target(f"{name}, bytes", memory.resident, most=MOST_MEMORY))

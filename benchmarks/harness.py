@@ -8,34 +8,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import platform
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from birads_lib.errors import UsageError
+from birads_lib.study import machine
 
 QUICK, USUAL, FULL = SIZES = ("quick", "usual", "full")
 """To see that it works; within minutes; at the size of the Kaggle set."""
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
-PACKAGES = (
-    "numpy",
-    "tensorflow",
-    "keras",
-    "opencv-python-headless",
-    "google-crc32c",
-    "openvino",
-    "onnxruntime",
-    "ai-edge-litert",
-)
+PACKAGES = ("opencv-python-headless", "google-crc32c", "ai-edge-litert")
+"""Whose versions are told beside those that every run is told with."""
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+"""Environment variable: 1 turns TensorFlow's oneDNN kernels on, 0 off; read at its import."""
 STATUS = Path("/proc/self/status")
 SAMPLED = 0.02  # s between looks at a process's memory
 
@@ -177,11 +170,16 @@ class OwnProcess:
 
     For what must not share a process: peak memory, numbers of threads. Use as a
     context manager; functions and arguments must be importable and picklable.
+
+    Args:
+        environment: Variables that it has otherwise than this one; ``None`` unsets one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str | None] | None = None):
         spawn = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, mp_context=spawn)
+        self._pool = ProcessPoolExecutor(
+            1, mp_context=spawn, initializer=_set_environment, initargs=(dict(environment or {}),)
+        )
 
     def __enter__(self) -> OwnProcess:
         return self
@@ -192,6 +190,14 @@ class OwnProcess:
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What the function returns there."""
         return self._pool.submit(function, *arguments).result()
+
+
+def _set_environment(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def peak_memory(function: Callable[..., object], *arguments: Any) -> Memory:
@@ -225,36 +231,17 @@ def describe_machine() -> dict[str, Any]:
     """Processor, memory, versions, day and commit: what a figure depends on."""
     from birads_lib.study.run import commit  # brings plotting along, which children do without
 
-    processor = _processor()
-    flags = set(processor.get("flags", "").split())
+    described = machine.describe_machine()
+    flags = set(machine.processor_facts().get("flags", "").split())
+    more = {name: found for name in PACKAGES if (found := machine.version(name))}
     return {
-        "processor": processor.get("model name", platform.machine()),
-        "cores": os.cpu_count(),
+        **described,
         "flags": [flag for flag in FLAGS if flag in flags],
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "oneDNN": "on" if os.environ.get(ONEDNN) == "1" else "as TensorFlow decides",
+        "packages": {**described["packages"], **more},
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
     }
-
-
-def _processor() -> dict[str, str]:
-    """First entry of ``/proc/cpuinfo``; empty where there is none."""
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
-        return {}
-    lines = path.read_text().split("\n\n")[0].splitlines()
-    pairs = (line.partition(":") for line in lines)
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def in_words(result: Result) -> str:

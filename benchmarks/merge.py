@@ -25,7 +25,8 @@ from benchmarks.harness import (
     timed,
 )
 from benchmarks.sets import BENCH, FULL_SET, first_records, simulated_set, training_files
-from birads_lib.tiles import merge_ddsm10
+from birads_lib.tiles import TileStore, merge_ddsm10
+from birads_lib.tiles.audit import audit
 from birads_lib.tiles.layout import FEATURE_IMAGE, FEATURE_LABEL, TILE
 from birads_lib.tiles.tfrecord import ExampleDecoder, count_records, read_blocks
 
@@ -79,7 +80,7 @@ def measure(size: str = USUAL) -> Result:
         result.ratio(OURS, BATCHED, least=3)
         result.ratio(OURS, PLAIN, least=0.5)
         result.ratio(WITH_STORE, PLAIN)
-        _add_memory(result, source, Path(folder, "watched"))
+        _add_memory(result, source, Path(folder, "watched"), tiles)
         _add_growth(result, source, Path(folder), size)
     return result
 
@@ -142,12 +143,21 @@ def read_verified(files: Sequence[Path]) -> int:
     return read
 
 
-def _add_memory(result: Result, source: Path, store: Path) -> None:
-    memory = peak_memory(merge_ddsm10, source, store)
-    result.rows.append(Row.of("peak memory of a merge", [memory.resident / 1e6], "MB"))
-    result.targets.append(
-        Target("peak memory of a merge, bytes", memory.resident, most=MOST_MEMORY)
-    )
+def audit_store(path: Path) -> None:
+    """Audit a store that lies on disk."""
+    audit(TileStore.open(path))
+
+
+def _add_memory(result: Result, source: Path, store: Path, tiles: int) -> None:
+    """Peak memory of a merge, and of an audit of what it made."""
+    for name, work in (
+        ("a merge", functools.partial(merge_ddsm10, source, store)),
+        ("an audit", functools.partial(audit_store, store)),
+    ):
+        memory = peak_memory(work)
+        named = f"peak memory of {name} of {tiles:,} tiles"
+        result.rows.append(Row.of(named, [memory.resident / 1e6], "MB"))
+        result.targets.append(Target(f"{named}, bytes", memory.resident, most=MOST_MEMORY))
 
 
 def _add_growth(result: Result, source: Path, folder: Path, size: str) -> None:
@@ -163,7 +173,8 @@ def _add_growth(result: Result, source: Path, folder: Path, size: str) -> None:
         seconds.append(float(np.median(times)))
         result.rows.append(Row.of(f"merge of {tiles[-1]:,} tiles", times, "s"))
     exponent = growth_exponent(tiles, seconds)
-    result.targets.append(Target("exponent of time over tiles", exponent, least=0.9, most=1.1))
+    name = f"exponent of time over {tiles[0]:,} to {tiles[-1]:,} tiles"
+    result.targets.append(Target(name, exponent, least=0.9, most=1.1))
 
 
 def growth_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:

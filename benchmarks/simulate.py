@@ -39,6 +39,7 @@ def measure(size: str = USUAL) -> Result:
         write()  # starts the worker processes, and counts
         rows = take_turns([Alternative("write_phantom", write, written[0])], REPEATS[size])
     minutes = WHOLE / rows[0].median / 60
-    target = Target(f"minutes for {WHOLE:,} tiles", minutes, most=MOST_MINUTES)
+    by = "" if size == FULL else f", at the rate of {written[0]:,}"
+    target = Target(f"minutes for {WHOLE:,} tiles{by}", minutes, most=MOST_MINUTES)
     facts: dict[str, float | str] = {"tiles": written[0], "processes": joblib.cpu_count()}
     return Result("How fast are simulated tiles written?", rows, targets=[target], facts=facts)

@@ -1,20 +1,22 @@
 """What makes a gate's training step fast on this processor, and what limits it?
 
 To try another setting, add a ``Variant`` to ``VARIANTS``. Each runs in a process of
-its own (threads and precision are settings of a process), and they take turns.
+its own (threads, precision and oneDNN are settings of a process), and they take turns.
+The plain script runs as TensorFlow comes: with ``TF_ENABLE_ONEDNN_OPTS`` unset.
 """
 
 from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import FULL, QUICK, USUAL, OwnProcess, Result, Row
+from benchmarks.harness import FULL, ONEDNN, QUICK, USUAL, OwnProcess, Result, Row
 from birads_lib.study.profiles import chapter_settings
 
 STEPS = {QUICK: 1, USUAL: 16, FULL: 64}  # a repeat
@@ -37,6 +39,10 @@ class Variant:
         steps_per_execution: Steps that Keras runs without returning to Python.
         precision: A Keras dtype policy.
         threads: TensorFlow's intra-operation threads.
+        onednn: ``"1"`` or ``"0"``; ``None`` leaves the plain script's to TensorFlow, and
+            turns the study's on, as its steps have it.
+        layout: Of pictures, ``"channels_first"``; of the plain script alone, since the
+            study's networks are built for channels last.
     """
 
     name: str
@@ -46,12 +52,22 @@ class Variant:
     steps_per_execution: int | None = None
     precision: str | None = None
     threads: int | None = None
+    onednn: str | None = None
+    layout: str | None = None
+
+    @property
+    def environment(self) -> dict[str, str | None]:
+        """What its process has otherwise than this one."""
+        return {ONEDNN: self.onednn or (None if self.plain else "1")}
 
 
 PLAIN, OURS = Variant("plain script", plain=True), Variant("ours")
 VARIANTS = (
     PLAIN,
     OURS,
+    Variant("plain script, oneDNN on", plain=True, onednn="1"),
+    Variant("plain script, channels first", plain=True, onednn="1", layout="channels_first"),
+    Variant("oneDNN off", onednn="0"),
     Variant("XLA", jit=True),
     Variant("8 steps an execution", steps_per_execution=8),
     Variant("batch 64", batch=64),
@@ -65,24 +81,46 @@ LEAST_GAIN = 1.5  # over the plain script
 def measure(size: str = USUAL) -> Result:
     """Train each variant a few steps at a time, in turns."""
     variants = FEW if size == QUICK else VARIANTS
-    rates: dict[str, list[float]] = {variant.name: [] for variant in variants}
-    with ExitStack() as stack:
-        processes = {v: stack.enter_context(OwnProcess()) for v in variants}
-        for variant, process in processes.items():
-            process.call(segment_rate, variant, size)  # traces and compiles
-        for _ in range(REPEATS[size]):
-            for variant, process in processes.items():
-                rates[variant.name].append(process.call(segment_rate, variant, size))
-    with OwnProcess() as process:
+    rates, refusals = rates_in_turns(variants, size)
+    with OwnProcess(OURS.environment) as process:
         roof = process.call(roofline, size)
     rows = [Row.of(name, values, "tiles/s") for name, values in rates.items()]
-    result = Result("How fast does the gate train?", rows, facts=roof)
-    for variant in variants[1:]:
-        least = LEAST_GAIN if variant == OURS else None
-        result.ratio(variant.name, PLAIN.name, least=least)
+    facts = {"plain script": f"as TensorFlow comes, {ONEDNN} unset", **refusals, **roof}
+    result = Result("How fast does the gate train?", rows, facts=facts)
+    for name in list(rates)[1:]:
+        result.ratio(name, PLAIN.name, least=LEAST_GAIN if name == OURS.name else None)
     share = roof["seconds a tile, by the roofs"] * result.row(OURS.name).median
     result.facts["share of the nearer roof that ours reaches"] = share
     return result
+
+
+def rates_in_turns(
+    variants: Sequence[Variant], size: str
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Rates of each variant, and why others were refused; plain script and ours must run."""
+    refusals: dict[str, str] = {}
+    with ExitStack() as stack:
+        processes = {v: stack.enter_context(OwnProcess(v.environment)) for v in variants}
+        for variant, process in list(processes.items()):
+            try:
+                process.call(segment_rate, variant, size)  # traces and compiles
+            except Exception as error:  # whatever TensorFlow raises where it lacks a kernel
+                if variant in FEW:
+                    raise
+                refusals[variant.name] = f"refused: {reason_of(error)}"
+                del processes[variant]
+        rates: dict[str, list[float]] = {variant.name: [] for variant in processes}
+        for _ in range(REPEATS[size]):
+            for variant, process in processes.items():
+                rates[variant.name].append(process.call(segment_rate, variant, size))
+    return rates, refusals
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an error that says something, without what brought it along."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "only supports" in line or "not supported" in line]
+    return next(iter(named or lines), type(error).__name__)
 
 
 def settings(size: str) -> dict[str, Any]:
@@ -109,6 +147,8 @@ def _prepared(variant: Variant, size: str) -> tuple[Any, tuple[Any, ...], int]:
         tf.config.threading.set_intra_op_parallelism_threads(variant.threads)
     if variant.precision is not None:
         keras.config.set_dtype_policy(variant.precision)
+    if variant.layout is not None:
+        keras.config.set_image_data_format(variant.layout)
     given = settings(size)
     batch = variant.batch or given["BATCH_SIZE"]
     tiles = batch * max(STEPS[size] * given["BATCH_SIZE"] // batch, 1)
@@ -130,9 +170,8 @@ def _plain_model(given: dict[str, Any]) -> Any:
 
     from birads_lib.networks.backbones import cut_after
 
-    side = given["INPUT_SIZE"]
     backbone = keras.applications.MobileNetV2(
-        (side, side, 3), alpha=given["ALPHA"], include_top=False, weights=None
+        _plain_shape(given), alpha=given["ALPHA"], include_top=False, weights=None
     )
     backbone = cut_after(backbone, given["LAST_BLOCK"], "block_{}_")
     mean = keras.layers.GlobalAveragePooling2D()(backbone.output)
@@ -140,6 +179,15 @@ def _plain_model(given: dict[str, Any]) -> Any:
     model = keras.Model(backbone.input, infected)
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     return model
+
+
+def _plain_shape(given: dict[str, Any]) -> tuple[int, int, int]:
+    """Of its pictures, in the layout that Keras is set to."""
+    import keras
+
+    side = given["INPUT_SIZE"]
+    first = keras.config.image_data_format() == "channels_first"
+    return (3, side, side) if first else (side, side, 3)
 
 
 def _plain_batches(rng: Any, infected: Any, given: dict[str, Any], batch: int) -> Any:
@@ -152,7 +200,7 @@ def _plain_batches(rng: Any, infected: Any, given: dict[str, Any], batch: int) -
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    images = rng.random((len(infected), given["INPUT_SIZE"], given["INPUT_SIZE"], 3), np.float32)
+    images = rng.random((len(infected), *_plain_shape(given)), np.float32)
     batches = tf.data.Dataset.from_tensor_slices((images, infected)).batch(batch)
     return batches.prefetch(2).with_options(options)
 

@@ -374,7 +374,12 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _open_checked(path: Path, digest: str | None, engine: str) -> Network:
-    if not path.is_file() or digest is None:
+    if digest is None:
+        raise DataError(
+            f"{path}: this cascade was saved without the files that the engine {engine} reads; "
+            f"use {engines.DEFAULT} or keras, or write others with `birads export`"
+        )
+    if not path.is_file():
         raise DataError(f"{path}: the model is missing; run the study again")
     if sha256(path) != digest:
         raise DataError(f"{path}: the model has changed since it was saved; run the study again")

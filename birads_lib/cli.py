@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +19,8 @@ from birads_lib.devices import DISTRIBUTE, DISTRIBUTIONS, HOSTS, chosen_distribu
 from birads_lib.errors import ChapterError, DataError, StudyError, UsageError
 
 DONE, FAILED, MISUSED = 0, 1, 2
+REFUSED = "BIRADS_REFUSED"
+"""Environment variable: file by which a step tells the study that its input was refused."""
 UNUSABLE_PATH = (
     FileExistsError,
     FileNotFoundError,
@@ -39,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return parsed.handler(parsed)
     except StudyError as error:
         print(f"birads: {error}", file=sys.stderr)
+        _tell_refused()
         return MISUSED
     except UNUSABLE_PATH as error:
         print(f"birads: {error.filename}: {error.strerror}; name another place", file=sys.stderr)
@@ -49,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("birads: stopped", file=sys.stderr)
         return FAILED
+
+
+def _tell_refused() -> None:
+    """Leave a mark for the study that called this step: Snakemake hides exit codes."""
+    if REFUSED in os.environ:
+        with contextlib.suppress(OSError):  # on a cluster the place may not be there
+            Path(os.environ[REFUSED]).touch()
 
 
 def _stop(*_: object) -> None:
@@ -104,21 +116,48 @@ def _parser() -> argparse.ArgumentParser:
     _add_study_options(sweep)
     sweep.add_argument("--seeds", type=int, help="seeds a member (as sweeps.yml says)")
     sweep.add_argument("--cores", type=int, default=1, help="groups at a time (1)")
+    devices = "train on one device or all local GPUs (one)"
+    sweep.add_argument("--distribute", choices=DISTRIBUTIONS[:2], help=devices)
     _add_place_options(sweep)
     sweep.add_argument("--group", help="run this group alone, here (what Snakemake calls)")
     sweep.add_argument("--stamp", type=Path, help="the group's stamp expected; another is refused")
 
     predict = _command(commands, "predict", _predict, f"read tiles with a cascade. {NOTICE}")
-    predict.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved cascade")
-    inputs = "store, .npy of tiles, or grey picture (PNG, JPEG, PGM)"
-    predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help=inputs)
     predict.add_argument(
-        "--engine", default="openvino", help="openvino, onnx, or keras (openvino, the fastest)"
+        "model", type=Path, metavar="MODEL", help="folder of a saved or exported cascade"
     )
+    inputs = "store, .npy of tiles, or grey picture (PNG, JPEG, PGM, DICOM)"
+    predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help=inputs)
+    run_by = "openvino, onnx, or keras (openvino, the fastest); an export has its own"
+    predict.add_argument("--engine", default="openvino", help=run_by)
     predict.add_argument("--out", type=Path, help="write .csv or .parquet (else CSV to stdout)")
+
+    report = _command(commands, "report", _report, f"explain what a cascade says. {NOTICE}")
+    report.add_argument("inputs", type=Path, nargs="+", metavar="IMAGE", help=inputs)
+    report.add_argument("--out", type=Path, required=True, help="write .html, .pdf or .json")
+    default = Path("_build/run/laptop/models/cascade")
+    saved = f"folder of a saved cascade ({default})"
+    report.add_argument("--model", type=Path, default=default, metavar="DIR", help=saved)
+    report.add_argument("--engine", default="openvino", help="openvino or onnx (openvino)")
+
+    export = _command(
+        commands, "export", _export, f"write a cascade for a phone or another program. {NOTICE}"
+    )
+    export.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved cascade")
+    export.add_argument("out", type=Path, metavar="OUT", help="folder to write")
+    export.add_argument("--format", default="litert", help="litert, onnx or openvino (litert)")
+    export.add_argument(
+        "--int8", action="store_true", help="in eight bits, with the loss and speed measured"
+    )
+    by = "calibrate and measure int8 on this store (the run's, where MODEL lies in one)"
+    export.add_argument("--tiles", type=Path, metavar="STORE", help=by)
+    export.add_argument("--seed", type=int, default=0, help="of the draw of tiles (0)")
 
     verify = _command(commands, "verify", _verify, "check digests, and metrics from predictions")
     verify.add_argument("path", type=Path, metavar="STORE_OR_RUN")
+
+    serve = _command(commands, "serve", _serve, "show the book in a browser of this computer")
+    serve.add_argument("--port", type=int, default=8000, help="at http://localhost:PORT (8000)")
 
     step = _command(commands, "step", _step, "run one step of the graph (what Snakemake calls)")
     step.add_argument("name", metavar="STEP", help="data, a chapter, results or html")
@@ -218,22 +257,22 @@ def _cbis_labels(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from birads_lib.study.graph import CHAPTERS, Study
-    from birads_lib.study.notebooks import check_parameters, declared_parameters
+    from birads_lib.study.graph import Study
+    from birads_lib.study.inputs import check_study
 
     study = Study(options.profile, options.data, options.external)
-    for chapter in CHAPTERS:  # before anything runs, since the last may take an hour to reach
-        declared = declared_parameters(study.chapter(chapter))
-        check_parameters(chapter, declared, study.parameters(chapter))
+    check_study(study)
     chosen = {
         "data": options.data,
         "external": options.external,
         "distribute": options.distribute,
     }
     target = "book" if options.book else "run"
-    if _snakemake(options, [target], chosen):
+    stopped = _snakemake(options, [target], chosen)
+    if stopped == FAILED:
         print("birads: the study stopped; the step's own message stands above", file=sys.stderr)
-        return FAILED
+    if stopped:
+        return stopped
     print(f"{study.run}: up to date" + (", book in _build/html" if options.book else ""))
     return DONE
 
@@ -241,7 +280,7 @@ def _study(options: argparse.Namespace) -> int:
 def _snakemake(
     options: argparse.Namespace, targets: list[str], chosen: dict[str, Any], *more: str
 ) -> int:
-    """Run the graph up to its targets; its exit code."""
+    """Run the graph up to its targets; ``MISUSED`` where a step refused its input."""
     from birads_lib.study.graph import environment
 
     config = [f"profile={options.profile}", *(f"{k}={v}" for k, v in chosen.items() if v)]
@@ -259,7 +298,12 @@ def _snakemake(
         "--config",
         *config,
     ]
-    return subprocess.run(command, env=environment(), check=False).returncode
+    with tempfile.TemporaryDirectory(prefix="birads-") as folder:
+        refused = Path(folder) / "refused"
+        told = {**environment(), REFUSED: str(refused)}
+        if not subprocess.run(command, env=told, check=False).returncode:
+            return DONE
+        return MISUSED if refused.exists() else FAILED
 
 
 def _executor(options: argparse.Namespace) -> list[str]:
@@ -279,6 +323,7 @@ def _executor(options: argparse.Namespace) -> list[str]:
 def _sweep(options: argparse.Namespace) -> int:
     from birads_lib.errors import one_of
     from birads_lib.study.graph import Study
+    from birads_lib.study.inputs import check_study
     from birads_lib.study.sweeps import read_sweeps
 
     study = Study(options.profile, options.data, options.external)
@@ -286,12 +331,16 @@ def _sweep(options: argparse.Namespace) -> int:
     names = [one_of("sweep", name, sweeps) for name in options.names or sweeps]
     if options.group:
         return _sweep_group(study, sweeps[names[0]], options)
+    check_study(study)
     chosen = {"data": options.data, "external": options.external, "seeds": options.seeds}
+    chosen["distribute"] = options.distribute
     targets = [f"sweep_{name}" for name in names]
     stopped = _snakemake(options, targets, {**chosen, "sweep": ",".join(names)}, "--keep-going")
     if stopped and not study.stamp("attention").exists():
-        print("birads: the study stopped before the sweep; see the message above", file=sys.stderr)
-        return FAILED
+        if stopped == FAILED:
+            message = "the study stopped before the sweep; see the message above"
+            print(f"birads: {message}", file=sys.stderr)
+        return stopped
     whole = [_collect(study, sweeps[name]) for name in names]
     return DONE if all(whole) else FAILED
 
@@ -305,6 +354,8 @@ def _sweep_group(study: Any, sweep: Any, options: argparse.Namespace) -> int:
     if options.stamp and options.stamp != stamp:
         raise ChapterError(f"{options.group}: its sources changed while it waited; run it again")
     print(f"{study.run.name}: sweep {sweep.name}, group {options.group}", flush=True)
+    if options.distribute:
+        os.environ[DISTRIBUTE] = options.distribute  # for the notebook's own process
     run_group_notebook(study, sweep, options.group, options.seeds)
     found = failures(Run(study.run, sweep.name), sweep.group(options.group))
     for member, reason in found.items():
@@ -327,6 +378,15 @@ def _collect(study: Any, sweep: Any) -> bool:
     state = "complete" if found["complete"] else "incomplete; run it again to go on"
     print(f"{results_path(study.run, sweep.name)}: {len(found['members'])} members, {state}")
     return bool(found["complete"])
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from birads_lib.study.server import book_server
+
+    with book_server(options.port) as server:
+        print(f"http://localhost:{server.server_port} (Ctrl-C ends it)", flush=True)
+        server.serve_forever()
+    return DONE
 
 
 def _step(options: argparse.Namespace) -> int:
@@ -366,10 +426,11 @@ def _step(options: argparse.Namespace) -> int:
 def _write_simulated(study: Any) -> None:
     import shutil
 
+    from birads_lib.study.machine import timed_step
     from birads_lib.tiles.phantom import write_phantom
 
     shutil.rmtree(study.source, ignore_errors=True)
-    with _Bar("simulated tiles") as bar:
+    with timed_step(study.run, "data"), _Bar("simulated tiles") as bar:
         write_phantom(study.source, **study.profile.phantom, progress=bar)
 
 
@@ -381,9 +442,7 @@ def _predict(options: argparse.Namespace) -> int:
     if options.out and options.out.suffix not in (".csv", ".parquet"):
         raise DataError(f"{options.out}: ends in {options.out.suffix!r}; use .csv or .parquet")
     inputs = [(path, *read_pictures(path)) for path in options.inputs]
-    from birads_lib import Cascade
-
-    cascade = Cascade.load(options.model, options.engine)
+    cascade = _open_cascade(options.model, options.engine)
     parts = [
         cascade.predict(images).assign(input=str(path), tile=names)
         for path, names, images in inputs
@@ -401,6 +460,43 @@ def _predict(options: argparse.Namespace) -> int:
         else:
             table.to_parquet(partial, index=False)
     print(f"{options.out}: {len(table):,} tiles. {NOTICE}", file=sys.stderr)
+    return DONE
+
+
+def _open_cascade(model: Path, engine: str) -> Any:
+    """A saved cascade run by an engine, or an exported one run by that of its form."""
+    from birads_lib import Cascade
+    from birads_lib.cascade import DESCRIPTION
+
+    if not (model / DESCRIPTION).is_file():
+        from birads_lib.deployment import MANIFEST, read_export
+
+        if (model / MANIFEST).is_file():
+            return read_export(model)
+    return Cascade.load(model, engine)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from birads_lib.report import write_report
+
+    write_report(options.inputs, options.out, options.model, options.engine)
+    print(f"{options.out}: report written. {NOTICE}", file=sys.stderr)
+    return DONE
+
+
+def _export(options: argparse.Namespace) -> int:
+    from birads_lib.deployment import export_cascade
+
+    manifest = export_cascade(
+        options.model, options.out, options.format, options.int8, options.tiles, options.seed
+    )
+    size = sum(file["bytes"] for file in manifest["files"].values()) / 1e6
+    print(f"{options.out}: {manifest['form']}, {manifest['precision']}, {size:.1f} MB. {NOTICE}")
+    if manifest["quantization"]:
+        from birads_lib.quantization import loss_in_words
+
+        for line in loss_in_words(manifest["quantization"]):
+            print(line)
     return DONE
 
 

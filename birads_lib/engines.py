@@ -38,11 +38,11 @@ class Network(Protocol):
     attention_shape: tuple[int, ...] | None
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run float32 (n, height, width, channels): float32 (n, *output_shape)."""
+        """Run float32 ``(n, height, width, channels)``: float32 ``(n, *output_shape)``."""
         ...
 
     def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Where it looks: float32 (n, *attention_shape), 0..1. Only if it gives a map."""
+        """Where it looks: float32 ``(n, *attention_shape)``, 0..1. Only if it gives a map."""
         ...
 
 

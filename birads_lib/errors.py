@@ -24,6 +24,10 @@ class UsageError(StudyError):
     """An argument, option, parameter or name is not one that exists or fits."""
 
 
+class DiskFullError(OSError):
+    """There is no room for what is being written. The message is one line, as a StudyError's."""
+
+
 class ChapterError(Exception):
     """A chapter failed while it ran. The message holds the cell and its traceback."""
 

@@ -1,4 +1,7 @@
-"""Networks in forms that other programs run: ONNX, OpenVINO, LiteRT."""
+"""Networks in forms that other programs run: ONNX, OpenVINO, LiteRT.
+
+Keras is imported only where a Keras model is written.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,30 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-from keras import layers
 
 from birads_lib.errors import one_of
 from birads_lib.files import whole_file
+
+if TYPE_CHECKING:
+    import keras
 
 FORMATS = {"onnx": ".onnx", "litert": ".tflite", "openvino": ".xml"}
 """How each form's file ends. OpenVINO's weights lie beside it in a ``.bin`` of that name."""
 
 
-def export_network(model: keras.Model, path: str | os.PathLike[str], form: str) -> None:
+def export_network(
+    model: keras.Model, path: str | os.PathLike[str], form: str, **options: Any
+) -> None:
     """Write a network in another form, whole or not at all.
 
     Args:
-        model: Takes float32 (batch, height, width, channels); any batch.
+        model: Takes float32 (batch, height, width, channels), any batch; one output or more.
         path: File to write, ending as ``FORMATS`` says.
         form: ``"onnx"``, ``"litert"`` or ``"openvino"``.
+        options: For Keras' exporter of that form.
 
     Raises:
         UsageError: Unknown form.
@@ -37,22 +44,25 @@ def export_network(model: keras.Model, path: str | os.PathLike[str], form: str) 
     target = Path(path)
     if form == "openvino":
         with whole_file(target.with_suffix(".onnx")) as between:
-            _export(model, between, "onnx")
-            _write_openvino(between, target)
+            _export(model, between, "onnx", **options)
+            write_openvino(between, target)
         target.with_suffix(".onnx").unlink()
         return
     with whole_file(target) as partial:
-        _export(model, partial, form)
+        _export(model, partial, form, **options)
 
 
-def _export(model: keras.Model, path: Path, form: str) -> None:
+def _export(model: keras.Model, path: Path, form: str, **options: Any) -> None:
+    import keras
+
     plain = with_plain_scaling(model)
     plain(keras.Input(model.input_shape[1:]))  # Keras exports only what was called
-    with _quiet():
-        plain.export(path, format=form, verbose=False)
+    with quiet():
+        plain.export(path, format=form, verbose=False, **options)
 
 
-def _write_openvino(onnx: Path, target: Path) -> None:
+def write_openvino(onnx: Path, target: Path) -> None:
+    """Write an ONNX network in OpenVINO's form: ``target``, ``.xml``, and ``.bin`` beside it."""
     import openvino
 
     network = openvino.Core().read_model(onnx)
@@ -65,6 +75,9 @@ def with_plain_scaling(model: keras.Model) -> keras.Model:
     Keras' ONNX export leaves the two constants of ``Normalization`` out, and ONNX Runtime
     then refuses the file.
     """
+    import keras
+    from keras import layers
+
     if not any(isinstance(layer, layers.Normalization) for layer in _all_layers(model)):
         return model
 
@@ -83,6 +96,8 @@ def with_plain_scaling(model: keras.Model) -> keras.Model:
 
 
 def _all_layers(model: keras.Model) -> Iterator[Any]:
+    import keras
+
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
@@ -90,7 +105,7 @@ def _all_layers(model: keras.Model) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the remarks of the exporters."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from birads_lib.cascade import apply_network
 from birads_lib.errors import DataError, one_of
-from birads_lib.files import whole_file
+from birads_lib.files import read_json, whole_file
 from birads_lib.networks import join_at_features, split_at_features, weights_digest
 from birads_lib.tiles.feed import FeatureBatches
-from birads_lib.training import Recipe, Trained, save_model, train
+from birads_lib.training import Recipe, Trained, describe_model, save_model, train
 
 BLOCK = 256  # tiles run and written at a time
 PRECISIONS = ("float16", "float32")
@@ -75,7 +75,8 @@ def train_frozen(
         build: Makes the whole scorer; its backbone stays as it comes.
         learning, steering: Tiles, uint8 (N, H, W), and labels, int (N,), of both parts.
         recipe: How to train the head; its seed decides the order of the tiles.
-        path: Where the whole scorer goes, ``NAME.keras``, its history beside it.
+        path: Where the whole scorer goes, ``NAME.keras``, its history beside it; the head
+            goes to ``NAME_head.keras``.
         folder: Where features are kept.
         batch_size, balance: See ``TileBatches``.
     """
@@ -88,11 +89,19 @@ def train_frozen(
     )
     tiles, labels = steering
     steered = FeatureBatches(backbone_features(backbone, tiles, folder), labels, batch_size)
-    head_path = path.with_stem(f"{path.stem}_head")
-    trained = train(lambda: keras.models.clone_model(head), taught, steered, recipe, head_path)
+    own = head_path(path)
+    trained = train(lambda: keras.models.clone_model(head), taught, steered, recipe, own)
     whole = join_at_features(backbone, trained.model)
     save_model(whole, path)
-    return dataclasses.replace(trained, model=whole, digest=weights_digest(whole))
+    digest = weights_digest(whole)
+    of_head = read_json(own.with_suffix(".json"))
+    describe_model(path, of_head["key"], of_head["history"], digest, frozen=True)
+    return dataclasses.replace(trained, model=whole, digest=digest)
+
+
+def head_path(path: Path) -> Path:
+    """Where the head that was trained on kept features lies, beside the whole scorer."""
+    return path.with_stem(f"{path.stem}_head")
 
 
 def features_digest(backbone: keras.Model, images: Any, precision: str) -> str:

@@ -43,7 +43,7 @@ FEWEST_GROUPS = 10  # below this the bootstrap's interval of a share says nothin
 REPLICATES = 2000
 CONFIDENCE = 0.95
 BINS = 15
-CHUNK = 25  # replicates whose ranks are summed at a time; bounds memory
+CHUNK = 4  # replicates whose ranks are summed at a time; few, so that they fit the cache
 COMPARED = ("accuracy", "balanced_accuracy", "auroc")
 """Figures by which trainings are compared; AUROC of more than two classes is their mean."""
 
@@ -301,7 +301,7 @@ def paired_difference(
 
 
 def mcnemar(first: pd.DataFrame, second: pd.DataFrame, stage: str) -> dict[str, float]:
-    """McNemar's exact test of two classifiers on the same tiles.
+    """McNemar's exact test of two classifiers on the same tiles, taken as independent.
 
     Args:
         first, second: Predictions of the same tiles, in any order.
@@ -311,13 +311,14 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame, stage: str) -> dict[str, 
         ``only_first`` and ``only_second``: tiles that only the one got right; ``p``.
 
     Raises:
-        DataError: The tables are not of the same tiles.
+        DataError: A table is not one of the stage's predictions (see ``check_predictions``),
+            or they are not of the same tiles.
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
 
-    second = second.set_index("tile").reindex(first["tile"]).reset_index()
-    if len(first) != len(second) or second["label"].isna().any():
-        raise DataError("predictions: two tables of different tiles cannot be compared")
+    check_predictions(first, stage)
+    first = first.sort_values("tile", ignore_index=True)
+    second = _like(first, second)
     right = [predicted_class(t, stage) == actual_class(t, stage) for t in (first, second)]
     only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     test = exact_mcnemar([[0, only_first], [only_second, 0]], exact=True)
@@ -464,6 +465,16 @@ def in_words(figure: dict[str, Any] | None, form: str = ".3f") -> str:
     return f"{value} ({low} to {high})"
 
 
+def intervals_in_words(scores: dict[str, Any]) -> str:
+    """What the intervals of ``evaluate`` are, for a caption: by group, or only by tile."""
+    if scores["groups"] < scores["tiles"]:
+        return "95 % intervals by group"
+    return (
+        "95 % intervals by tile (the set does not say which of these tiles show one woman, so "
+        "they are too narrow)"
+    )
+
+
 def _matrices(
     actual: NDArray[np.int64],
     predicted: NDArray[np.int64],
@@ -527,11 +538,11 @@ def _ranking(
         return np.full(len(draws) + 1, np.nan), np.full(len(draws) + 1, np.nan)
     order = np.argsort(-score, kind="stable")
     ranks = _Ranks(score[order], positive[order])
-    # Counts of tiles are whole numbers below 2**24, so float32 sums them exactly.
-    every = np.concatenate([np.ones((1, draws.shape[1])), draws]).astype(np.float32)
+    every = np.concatenate([np.ones((1, draws.shape[1])), draws]).astype(np.int32)
     drawn = group[order]
     areas = [
-        ranks.areas(every[start : start + CHUNK][:, drawn]) for start in range(0, len(every), CHUNK)
+        ranks.areas(every[start : start + CHUNK].take(drawn, axis=1))
+        for start in range(0, len(every), CHUNK)
     ]
     roc, precision = zip(*areas, strict=True)
     return np.concatenate(roc), np.concatenate(precision)
@@ -541,6 +552,7 @@ class _Ranks:
     """Rows by falling score, positives marked; areas under curves for many weightings.
 
     Only tie groups that hold a positive add to either area, so sums are read there alone.
+    Weights are whole numbers: their sums are exact, and quicker than those of floats.
     """
 
     def __init__(self, score: Floats, positive: NDArray[np.bool_]):
@@ -551,19 +563,21 @@ class _Ranks:
         self.hits, self.starts, self.ends = hits, starts[tie], ends[tie]
         self.hits_through = np.searchsorted(hits, self.ends, side="right")
 
-    def areas(self, weight: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    def areas(self, weight: NDArray[np.int32]) -> tuple[Floats, Floats]:
         """AUROC and average precision for weights (R, N): two float (R,)."""
-        called = np.zeros((len(weight), weight.shape[1] + 1), np.float32)
-        np.cumsum(weight, axis=1, out=called[:, 1:])
-        hit = np.cumsum(weight[:, self.hits], axis=1, dtype=np.float64)[:, self.hits_through - 1]
-        new = np.diff(hit, axis=1, prepend=0)
-        above = called[:, self.starts] - (hit - new)
-        through = called[:, self.ends + 1]
-        alarms = called[:, -1] - hit[:, -1]
-        tied = through - hit - above
-        beaten = alarms[:, np.newaxis] - above - tied / 2
-        precision = np.divide(hit, through, out=np.zeros_like(hit), where=through > 0)
-        roc = _ratio((new * beaten).sum(1), hit[:, -1] * alarms)
+        called = np.zeros((len(weight), weight.shape[1] + 1), np.int32)
+        np.cumsum(weight, axis=1, dtype=np.int32, out=called[:, 1:])
+        hit = np.cumsum(weight.take(self.hits, axis=1), axis=1, dtype=np.int32)
+        if len(self.ends) < len(self.hits):
+            hit = hit.take(self.hits_through - 1, axis=1)
+        new = np.diff(hit, axis=1, prepend=np.int32(0))
+        through = called.take(self.ends + 1, axis=1)
+        above = called.take(self.starts, axis=1) - (hit - new)
+        alarms = called[:, -1:] - hit[:, -1:]
+        beaten = (alarms - above) + (alarms - (through - hit))  # twice; tied negatives count once
+        pairs = hit[:, -1] * alarms[:, 0].astype(np.float64)
+        roc = _ratio(np.multiply(new, beaten, dtype=np.float64).sum(1), 2 * pairs)
+        precision = hit / np.maximum(through, 1)
         return roc, _ratio((new * precision).sum(1), hit[:, -1])
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from keras import ops
+from keras.optimizers import LossScaleOptimizer
 from tqdm import tqdm
 
 from birads_lib.devices import (
@@ -33,10 +34,10 @@ from birads_lib.errors import UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
 from birads_lib.networks import read_model, weights_digest
 from birads_lib.networks.ordinal import OrdinalCrossentropy, category_distance, predicted_category
+from birads_lib.recipe import Recipe
 from birads_lib.replicas import ReplicatedModel, number_matters, wait_for_all
 from birads_lib.tiles.feed import TileBatches
 
-TASKS = ("denoise", "gate", "score", "grade")
 LOSSES: dict[str, str | keras.losses.Loss] = {
     "denoise": "mean_absolute_error",
     "gate": "binary_crossentropy",
@@ -46,17 +47,13 @@ LOSSES: dict[str, str | keras.losses.Loss] = {
 if chosen_distribution() == HOSTS:
     training_strategy(HOSTS)  # before anything is calculated, or TensorFlow refuses
 
-OPTIMISERS = ("adam", "momentum")
-SCHEDULES = ("cosine", "staircase")
 FINAL_RATE = 0.02  # share of the learning rate left at the end of the cosine
 MOMENTUM = 0.9  # reference [18]
 STAIR_EPOCHS, STAIR_RATE = 8, 0.96  # down 4 % every 8 epochs, reference [18]
-FINE_TUNING = 0.1
-"""Share of the learning rate once a frozen backbone learns, too; reference [17], whose
-value is not known here."""
 CODE = Path(__file__).parent
 CODE_THAT_TRAINS = (
     "training.py",
+    "recipe.py",
     "replicas.py",
     "tiles/feed.py",
     "networks/attention.py",
@@ -70,69 +67,6 @@ CODE_THAT_TRAINS = (
 )
 """A model trained by other versions of these files is not taken for this one. Networks made
 of Keras' own layers alone, as most peers are, are known whole by their description."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained; the paper states none of these.
-
-    Attributes:
-        task: ``"denoise"``, ``"gate"``, ``"score"`` or, for ordered categories, ``"grade"``;
-            decides loss and metrics.
-        epochs: Most epochs to run.
-        learning_rate: At the start; it falls along ``schedule``.
-        patience: Epochs without a better validation loss before training stops.
-        seed: Of initial weights and drop-out.
-        optimiser: ``"adam"``, or ``"momentum"``: gradient descent with momentum .9.
-        schedule: Of the learning rate: ``"cosine"`` over all epochs, or ``"staircase"``:
-            down 4 % every 8 epochs.
-        average: Polyak averaging: share of a running mean of the weights that each step
-            keeps, 0..1; the mean is what is validated and kept. 0: no averaging. The
-            statistics of batch normalisation are the trained network's.
-        freeze_epochs: Epochs in which the backbone stays as it is and only what stands on
-            it learns. Then all learn, with a new optimiser and a tenth of the learning
-            rate; patience counts from there.
-    """
-
-    task: str
-    epochs: int
-    learning_rate: float = 1e-3
-    patience: int = 5
-    seed: int = 0
-    optimiser: str = "adam"
-    schedule: str = "cosine"
-    average: float = 0.0
-    freeze_epochs: int = 0
-
-    def __post_init__(self) -> None:
-        one_of("task", self.task, TASKS)
-        if self.epochs < 1 or not self.learning_rate > 0 or self.patience < 1:
-            raise UsageError(
-                f"recipe: epochs {self.epochs}, learning_rate {self.learning_rate}, patience "
-                f"{self.patience}; expected at least 1, above 0, at least 1"
-            )
-        one_of("optimiser", self.optimiser, OPTIMISERS)
-        one_of("schedule", self.schedule, SCHEDULES)
-        if not 0 <= self.average < 1 or not 0 <= self.freeze_epochs < self.epochs:
-            raise UsageError(
-                f"recipe: average {self.average}, freeze_epochs {self.freeze_epochs}; expected 0 "
-                f"to below 1, and 0 to below the {self.epochs} epochs"
-            )
-
-    @property
-    def frozen(self) -> Recipe:
-        """How the epochs with a frozen backbone are trained."""
-        return replace(self, epochs=self.freeze_epochs, freeze_epochs=0)
-
-    @property
-    def thawed(self) -> Recipe:
-        """How the epochs after a frozen start are trained: fine-tuning."""
-        return replace(
-            self,
-            epochs=self.epochs - self.freeze_epochs,
-            learning_rate=self.learning_rate * FINE_TUNING,
-            freeze_epochs=0,
-        )
 
 
 @dataclass(frozen=True)
@@ -162,6 +96,7 @@ def train(
     recipe: Recipe,
     path: Path,
     distribute: str | None = None,
+    traced: TracedSteps | None = None,
 ) -> Trained:
     """Train a network, or take up where an identical training stopped.
 
@@ -177,6 +112,7 @@ def train(
         distribute: ``"one"``, ``"local"`` or ``"hosts"``, see ``training_strategy``;
             ``None`` takes what ``--distribute`` said. Several hosts share the folder of
             ``path``, call this with equal arguments, and return when all have finished.
+        traced: Steps of earlier trainings in this process, for those of the same kind.
 
     Raises:
         UsageError: ``path`` does not end in ``.keras``; a backbone is to be frozen and there
@@ -200,13 +136,42 @@ def train(
             key = _training_key(model, batches, validation, recipe, strategy.num_replicas_in_sync)
             if finished := _finished(own_path, key):
                 return finished
-            state = _Progress.resume(own_path, key, model, recipe, len(batches))
+            shared = traced if strategy.num_replicas_in_sync == 1 else None
+            state = _Progress.resume(own_path, key, model, recipe, len(batches), shared)
             state.model.jit_compile = settings.jit_compile
         _learn(state, batches, validation, recipe, strategy)
         trained = state.finish()
         if distribute == HOSTS:
             wait_for_all(strategy)  # so that every host finds the model at its path
     return trained
+
+
+class TracedSteps:
+    """The steps of one kind of training, traced once for all of its seeds.
+
+    TensorFlow traces a network's steps when they first run, which takes longer than a short
+    training of a small network. Where network, recipe and number of steps are the same, the
+    network of the training before is taken again: its weights are set to the new ones and
+    its optimiser to the start, so that what it learns is what a training by itself learns.
+    """
+
+    def __init__(self) -> None:
+        self._kind = ""
+        self._model: keras.Model | None = None
+
+    def compiled(self, model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
+        """A compiled network with the weights of ``model``: itself, or one already traced."""
+        kind = fingerprint([model.to_json(), asdict(replace(recipe, seed=0)), steps])
+        known = self._model if kind == self._kind else None
+        # A loss scale is no zero at the start; it comes with half precision, on GPUs.
+        if known is not None and not isinstance(known.optimizer, LossScaleOptimizer):
+            known.set_weights(model.get_weights())
+            for variable in known.optimizer.variables:
+                variable.assign(ops.zeros_like(variable))
+            return known
+        compile_for(model, recipe, steps)
+        self._kind, self._model = kind, model
+        return model
 
 
 def _settings(strategy: tf.distribute.Strategy, distribute: str, name: str) -> Settings:
@@ -328,7 +293,13 @@ class _Progress:
 
     @classmethod
     def resume(
-        cls, path: Path, key: str, model: keras.Model, recipe: Recipe, steps: int
+        cls,
+        path: Path,
+        key: str,
+        model: keras.Model,
+        recipe: Recipe,
+        steps: int,
+        traced: TracedSteps | None = None,
     ) -> _Progress:
         """Load the checkpoint of the same training, or compile the fresh model."""
         state = cls(path, key, model)
@@ -338,9 +309,13 @@ class _Progress:
                 state.history = saved["history"]
                 state.model = keras.saving.load_model(state.latest)
                 return state
-        if recipe.freeze_epochs:
+        if recipe.freeze_epochs:  # compiled anew when it is thawed, so that nothing is shared
             freeze(model)
-        compile_for(model, recipe.frozen if recipe.freeze_epochs else recipe, steps)
+            compile_for(model, recipe.frozen, steps)
+        elif traced:
+            state.model = traced.compiled(model, recipe, steps)
+        else:
+            compile_for(model, recipe, steps)
         return state
 
     @property
@@ -384,13 +359,7 @@ class _Progress:
         _let_learn(_backbones(self.model), True)  # they were frozen if the best epoch was early
         save_model(self.model, self.path)
         digest = weights_digest(self.model)
-        described = {
-            "key": self.key,
-            "history": self.history,
-            "weights": digest,
-            "file": sha256(self.path),
-        }
-        write_json(self.path.with_suffix(".json"), described)
+        describe_model(self.path, self.key, self.history, digest)
         for leftover in (self.record, self.latest, self.best):
             leftover.unlink(missing_ok=True)
         return Trained(self.model, pd.DataFrame(self.history), digest, reused=False)
@@ -451,6 +420,22 @@ def _metrics_of(task: str, outputs: int) -> list[keras.Metric]:
     return [ClassFigure(name, max(2, outputs)) for name in ClassFigure.FIGURES]
 
 
+def describe_model(
+    path: Path, key: str, history: list[dict[str, float]], weights: str, frozen: bool = False
+) -> None:
+    """Write what is known of a finished training beside its model, as ``NAME.json``.
+
+    Args:
+        path: The model's file.
+        key: Digest of all that decided the training.
+        history: Rows of ``Trained.history``.
+        weights: Digest of the model's weights.
+        frozen: Whether its backbone stayed as it came, so that the history is the head's.
+    """
+    described = {"key": key, "history": history, "weights": weights, "file": sha256(path)}
+    write_json(path.with_suffix(".json"), {**described, "frozen": frozen})
+
+
 def save_model(model: keras.Model, path: Path) -> None:
     """Write a ``.keras`` file, whole or not at all."""
     with whole_file(path) as partial:
@@ -477,6 +462,10 @@ class ClassFigure(keras.Metric):
         self.matrix = self.add_weight(shape=(classes, classes), initializer="zeros", name="matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count a batch: classes (batch,) against probabilities (batch, 1 or classes).
+
+        Weights are passed over: figures of merit count tiles.
+        """
         actual = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         if self.classes == 2:
             predicted = ops.cast(ops.reshape(y_pred, (-1,)) >= 0.5, "int32")
@@ -488,6 +477,7 @@ class ClassFigure(keras.Metric):
         )
 
     def result(self) -> Any:
+        """The figure of all that was counted, 0..1."""
         hits = ops.diagonal(self.matrix)
         actual, predicted = ops.sum(self.matrix, axis=1), ops.sum(self.matrix, axis=0)
         total = ops.sum(self.matrix)
@@ -508,6 +498,7 @@ class GradeFigure(ClassFigure):
     """The same figures of ordered categories, from cumulative probabilities."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count a batch: categories (batch,) against cumulative probabilities."""
         said = ops.one_hot(predicted_category(y_pred), self.classes)
         super().update_state(y_true, said, sample_weight)
 

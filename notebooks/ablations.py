@@ -16,8 +16,8 @@
 # the training, and does it only when asked.
 #
 # The paper says that attention improves results by 1.5 to 2.5 percentage points and prints no
-# result without it. It prints none without the autoencoder or with one stage either. An ablation
-# leaves one part out, or does it otherwise, and keeps all else.
+# result without it. It prints none without the autoencoder or with one stage either. An
+# {term}`ablation` leaves one part out, or does it otherwise, and keeps all else.
 
 # %% tags=["parameters"]
 SRC = "ddsm-mammography"  # folder the tiles came from
@@ -41,8 +41,8 @@ profile = run.path.name.split("-")[0]
 # Calcifications are fine bright specks, and the sign of C2 and C4. A network that takes away fine
 # bright specks as noise takes them away too. Where simulated ones lie is known, so their contrast
 # to the tissue around them can be measured, and that contrast over the tissue's own spread, the
-# *contrast-to-noise ratio*: on held-out tiles as they are, and after this run's autoencoder. This
-# needs no other training.
+# {term}`contrast-to-noise ratio`: on held-out tiles as they are, and after this run's autoencoder.
+# This needs no other training.
 
 # %%
 truth = run.truth(SRC)
@@ -70,7 +70,7 @@ else:
 # %% tags=["hide-input"]
 found = ablations.read_results(run.path, "ablations")
 if found is None:
-    run.save_results({"available": False, "calcifications": changes})
+    run.save_results({"available": False, "seed": SEED, "calcifications": changes})
     run.end(
         "**No sweep has been run, so there is nothing more to show.** `birads sweep ablations "
         f"--profile {profile}` runs it (or `make sweep PROFILE={profile}`); then `make book` "
@@ -82,7 +82,8 @@ else:
 # %% [markdown]
 # ## How the members are compared
 #
-# Two members answer for the same held-out tiles, so their difference is taken tile by tile. Its
+# Two members answer for the same held-out tiles, so their difference is taken tile by tile (a
+# {term}`paired difference`). Its
 # 95 % interval comes from drawing patients again, the same ones for both, and seeds again, the same
 # ones for both. With one seed the interval holds the doubt about the tiles, not that about the
 # training; with five it holds some of both.
@@ -221,6 +222,7 @@ run.save_results(
         "denoising": {"gate": gate, "scorer": scorer, "cascade": cascade},
         "two_stages": stages,
         "type_and_pathology": halves,
+        "seed": SEED,
         "calcifications": changes,
     }
 )
@@ -231,8 +233,96 @@ run.save_results(
 # * A gain without its interval, and without the run that lacks the part, is not a result.
 # * Two trainings of one network with different seeds differ too; a gain has to be larger than that.
 # * An interval that holds 0 says that these tiles cannot tell, not that there is no difference.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **Why do both members of a pair answer for the same tiles, with the same patients drawn again
+# for both?**
+#
+# :::{dropdown} Answer
+# Some tiles are hard for everyone. Drawn for both alike, they move both figures together and
+# leave the difference in peace. Its interval is then much narrower than two single intervals
+# suggest.
+# :::
+#
+# **The interval of a gain holds 0. Does the part do nothing?**
+#
+# :::{dropdown} Answer
+# It may. It may also do as much as either end of the interval says. These tiles and trainings
+# cannot tell, which is a fact about them and not about the part.
+# :::
+#
+# **After denoising, contrast is lower and contrast-to-noise higher. Do calcifications stand out
+# more?**
+#
+# :::{dropdown} Answer
+# The ratio rises because the grain around them is gone, and not because anything was added to
+# them. Whether a network sees them better is a question for the network: compare it on tiles as
+# they are and on denoised ones.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Run the sweep with more seeds. Which intervals narrow, and which are held open by the tiles?
-# 2. Add a member with a bottleneck in equation (6). What does its kind have to learn to accept?
+# **1.** Run the sweep with more seeds. Which intervals narrow, and which are held open by the
+# tiles?
+#
+# :::{dropdown} Solution
+# ```bash
+# cp _build/run/laptop/results/sweep_ablations.json before.json
+# .venv/bin/birads sweep ablations --profile laptop --seeds 10
+# ```
+#
+# What was trained before is kept; only the new seeds cost time. Then set both files side by side:
+#
+# ```python
+# import json
+#
+# files = ("before.json", "_build/run/laptop/results/sweep_ablations.json")
+# for before, after in zip(*(json.load(open(name))["differences"] for name in files)):
+#     for found in (before, after):
+#         print(found["first"], found["second"], len(found["seeds"]), found["accuracy"])
+# ```
+#
+# Doubt about training falls with the number of seeds, doubt about the tiles does not: the
+# patients are the same. An interval that narrows was held open by training, one that stays by the
+# tiles. Do not be surprised by a third kind. A pair that had *one* seed stated the doubt about
+# tiles alone; with more seeds it states some of both, and may grow wider. The second interval is
+# the more honest one.
+# :::
+#
+# **2.** Add a member with a bottleneck in equation (6). What does its kind have to learn to
+# accept?
+#
+# :::{dropdown} Solution
+# The setting `reduction`. `attention_head` knows it already; the kind does not hand it on.
+#
+# ```diff
+# --- birads_lib/study/kinds.py
+# +++ birads_lib/study/kinds.py
+# -    task: Task, *, effort: dict[str, Any], attention: str = "both", pool: str = "channels"
+# +    task: Task,
+# +    *,
+# +    effort: dict[str, Any],
+# +    attention: str = "both",
+# +    pool: str = "channels",
+# +    reduction: int | None = None,
+# -    return head_answers(task, Effort.of(effort), attention=attention, pool=pool)
+# +    options = {"attention": attention, "pool": pool, "reduction": reduction}
+# +    return head_answers(task, Effort.of(effort), **options)
+# ```
+#
+# And in `sweeps.yml` a member, and a pair under `compare`:
+#
+# ```yaml
+#     both-bottleneck:
+#       {title: "both, equation (6) with a bottleneck", reference: equation (6),
+#        kind: attention, stage: scorer, group: heads, settings: {attention: both, reduction: 16}}
+#   compare:
+#     - [both-bottleneck, both]
+# ```
+#
+# The function is what decides a member's result, so all members of this kind are trained anew:
+# their digests have changed.
+# :::

@@ -12,7 +12,8 @@
 # **You will learn** what equations (1) to (6) of the paper compute, how its Tables 1 and 2 are
 # made, and how ours compare.
 #
-# **You need** [](gate.ipynb). **Time**: about six minutes on a laptop.
+# **You need** [](gate.ipynb) and [](../book/confusion_matrix.md).
+# **Time**: about six minutes on a laptop.
 #
 # The second stage gives each infected tile one of four categories. The paper names them C2 to C5
 # and reads them as BI-RADS scores; in the data set they are benign calcification, benign mass,
@@ -49,7 +50,7 @@ from birads_lib.cascade import apply_network
 from birads_lib.features import train_frozen
 from birads_lib.labels import LESION_CODES
 from birads_lib.networks import PRINTED_INPUT, attention_scorer, plain_cnn
-from birads_lib.study import figures, paper
+from birads_lib.study import built, figures, paper
 from birads_lib.study.run import Run
 from birads_lib.tiles.feed import TileBatches
 from birads_lib.training import Recipe, train
@@ -63,8 +64,9 @@ lesion = (store.table["label"] - 1).to_numpy()
 # %% [markdown]
 # ## Attention, equation by equation
 #
-# The backbone turns a tile $X$ into a map of features, equation (1): $F = F_{EffB7}(X)$. Spatial
-# attention asks *where* to look, channel attention *what* to heed:
+# The {term}`backbone` turns a tile $X$ into a map of features, equation (1): $F = F_{EffB7}(X)$.
+# {term}`Spatial attention <spatial attention>` asks *where* to look, {term}`channel attention`
+# *what* to heed:
 #
 # $$A_s = \sigma(Conv_{1x1}(MaxPool(F)) + Conv_{1x1}(AvgPool(F))) \tag{2}$$
 #
@@ -106,13 +108,19 @@ run.show_figure(
 # here and a batch passes through it.
 
 # %%
-sizes = {f"trained here: {BACKBONE}, {INPUT_HEIGHT} x {INPUT_WIDTH}": drawn.count_params()}
-sizes["plain CNN of section IV, 8 to 128 filters"] = plain_cnn().count_params()
+facts = {
+    built.TRAINED: built.BuiltScorer.of(drawn, pretrained=WEIGHTS is not None),
+    built.PLAIN: built.BuiltPlain.of(plain_cnn()),
+}
+sizes = {
+    f"trained here: {BACKBONE}, {INPUT_HEIGHT} x {INPUT_WIDTH}": facts[built.TRAINED].weights,
+    "plain CNN of section IV, 8 to 128 filters": facts[built.PLAIN].weights,
+}
 if SHOW_PRINTED:
-    printed = attention_scorer("EfficientNetB7", PRINTED_INPUT, attention=ATTENTION, pool=POOL)
-    sizes["as printed: EfficientNetB7, 200 x 150, with attention"] = printed.count_params()
-    backbone = next(layer for layer in printed.layers if layer.name == "efficientnetb7")
-    sizes["of it EfficientNetB7 without its top"] = backbone.count_params()
+    printed = attention_scorer("EfficientNetB7", PRINTED_INPUT, pool=POOL)
+    found = facts[built.PRINTED] = built.BuiltScorer.of(printed)
+    sizes["as printed: EfficientNetB7, 200 x 150, with attention"] = found.weights
+    sizes["of it EfficientNetB7 without its top"] = found.backbone_weights
     answer = apply_network(printed, np.asarray(store.images[:4]))
     run.say(
         f"Four tiles through the printed network give an array of shape {answer.shape}, rows "
@@ -124,6 +132,7 @@ run.show_table(
     pd.DataFrame({"weights": sizes}),
     "sizes",
     "Weights of the networks. The paper says \u201caround 66 million\u201d for EfficientNetB7.",
+    tiles=False,
     thousands=",",
 )
 
@@ -209,7 +218,7 @@ run.show_figure(
 # ## Table 2
 #
 # The paper's column "Accuracy" holds, in percent, the numbers of its column "Precision". Ours is
-# one-versus-rest accuracy; the paper's own matrix gives the last table.
+# {term}`one-versus-rest` accuracy; the paper's own matrix gives the last table.
 
 # %%
 columns = ["precision", "sensitivity", "specificity", "accuracy"]
@@ -223,7 +232,7 @@ run.show_table(
     ours,
     "table_2",
     "Precision, sensitivity, specificity and one-versus-rest accuracy, this study, held-out "
-    "tiles, with 95 % intervals by group.",
+    f"tiles, with {metrics.intervals_in_words(scores)}.",
 )
 run.show_table(paper.TABLE_2, "table_2_paper", "The paper's Table 2.", tiles=False, precision=3)
 implied = metrics.class_figures(paper.TABLE_1).set_axis(list(LESION_CODES))
@@ -279,6 +288,7 @@ run.save_results(
         "scorer": scores,
         "questions": questions,
         "weights": sizes,
+        built.BUILT: {name: built.save(network) for name, network in facts.items()},
         "epochs": len(trained.history),
         "model": trained.digest,
     }
@@ -288,11 +298,67 @@ run.save_results(
 # ## Summary
 #
 # * The equations leave two readings open; both are built, one is the default.
-# * Lesion type is the easier question, pathology the harder one.
+# * Four classes are two questions, lesion type and pathology; each has a score of its own.
 # * Next: [](cascade.ipynb), all three networks in a row.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **$A_s$ has one factor for each place, $A_c$ one for each feature. What can neither do alone?**
+#
+# :::{dropdown} Answer
+# $A_s$ weights all features of a place alike, so it cannot heed one pattern there and ignore
+# another. $A_c$ weights a feature alike at all places, so it cannot say where. Their product is
+# still no free choice of a factor for every place and feature.
+# :::
+#
+# **A scorer knows the type of each lesion for sure and guesses its pathology. What is its
+# balanced accuracy?**
+#
+# :::{dropdown} Answer
+# One half. It knows which two of the four classes are left and is right every second time, in
+# each class. Chance alone gives one in four.
+# :::
+#
+# **Why is one-versus-rest accuracy of every class so much higher than overall accuracy?**
+#
+# :::{dropdown} Answer
+# A benign calcification called a benign mass is one mistake. Seen against the rest, it counts as
+# a mistake for these two classes and as *right* for the other two. With four classes and overall
+# accuracy $a$, the mean over classes is $1 - 2(1 - a)/4$. For the paper's Table 1, where
+# $a \approx 0.921$, that is $0.961$.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Compute one-versus-rest accuracy of C2 from the paper's Table 1 by hand. Why is it higher
-#    than its precision?
-# 2. Train with `ATTENTION = "none"`. Is the difference larger than the interval?
+# Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
+#
+# **1.** Compute one-versus-rest accuracy of C2 from the paper's Table 1 by hand. Why is it higher
+# than its precision?
+#
+# :::{dropdown} Solution
+# Right are the 1,921 tiles of C2 that are called C2, and the tiles of the other classes that are
+# not: 7,239 in all, less the row and the column of C2, is 5,032. Together $(1921 + 5032) / 7239
+# \approx 0.960$; precision is $1921 / 2065 \approx 0.930$. Most tiles are not C2, and for nearly
+# all of them "not C2" is the right answer. These count in accuracy, and precision never looks at
+# them. [How to read a confusion matrix](../book/confusion_matrix.md#more-than-two-classes) goes
+# through it step by step.
+# :::
+#
+# **2.** Train with `ATTENTION = "none"`. Is the difference larger than the interval?
+#
+# :::{dropdown} Solution
+# Set it in a copy of the run, run this chapter there, and take the difference tile by tile:
+#
+# ```python
+# runs = ["_build/run/laptop", "_build/run/laptop-copy"]
+# both, none = (pd.read_parquet(f"{path}/predictions/scorer.parquet") for path in runs)
+# metrics.paired_difference([both], [none], "balanced_accuracy")
+# ```
+#
+# If the interval holds 0, these tiles do not tell the two apart. If it does not, luck may still
+# be behind it: each network was trained once, from one seed. [](ablations.ipynb) trains several.
+# ([](explanations.ipynb) ends at once in that copy: without spatial attention it has no map to
+# show.)
+# :::

@@ -14,10 +14,11 @@
 #
 # **You need** [](data_merging.ipynb). **Time**: about two minutes on a laptop.
 #
-# The paper's first step (section III.1) is "an image-denoising autoencoder": an encoder of
-# convolutions and pooling, a latent code, a decoder of up-sampling and convolutions
-# {cite:p}`vincent2008`. Noise is added to a tile, and the network has to give the tile
-# back. The paper states neither sizes nor noise; what was chosen here stands in the next cell.
+# The paper's first step (section III.1) is "an image-denoising {term}`autoencoder <denoising
+# autoencoder>`": an encoder of convolutions and pooling, a {term}`latent code`, a decoder of
+# up-sampling and convolutions {cite:p}`vincent2008`. Noise is added to a tile, and the network has
+# to give the tile back. The paper states neither sizes nor noise; what was chosen here stands in
+# the next cell.
 
 # %% tags=["parameters"]
 SRC = "ddsm-mammography"  # folder the tiles came from
@@ -44,9 +45,10 @@ from birads_lib import metrics
 from birads_lib.cascade import denoise_tiles, denoise_to
 from birads_lib.labels import TITLES
 from birads_lib.networks import denoising_autoencoder
-from birads_lib.study import figures
+from birads_lib.study import built, figures
 from birads_lib.study.run import Run
 from birads_lib.tiles.feed import TileBatches, add_noise, random_patches
+from birads_lib.tiles.store import streamed
 from birads_lib.training import Recipe, save_model, train
 
 figures.use_style()
@@ -104,17 +106,14 @@ truth = run.truth(SRC)
 
 
 def clean_tiles(rows):
-    return (
-        np.asarray(store.images[rows])
-        if truth is None
-        else truth.clean(store.table["tile"].iloc[rows])
-    )
+    if truth is None:
+        return streamed(store.images).rows(rows)
+    return streamed(truth.clean_images).rows(truth.rows_of(store.table["tile"].iloc[rows]))
 
 
 def patches(rows, seed):
-    return random_patches(store.images[rows], PATCH_SIZE, seed), random_patches(
-        clean_tiles(rows), PATCH_SIZE, seed
-    )
+    noisy, clean = streamed(store.images).rows(rows), clean_tiles(rows)
+    return random_patches(noisy, PATCH_SIZE, seed), random_patches(clean, PATCH_SIZE, seed)
 
 
 rng = np.random.default_rng(SEED)
@@ -141,16 +140,17 @@ run.show_figure(
     figures.loss_curve(trained.history, "mean absolute error, grey levels"),
     "autoencoder_loss",
     "Loss of the autoencoder over epochs.",
-    "Two falling curves, training and validation loss, over epochs.",
+    "Two curves over epochs, training and validation loss.",
 )
 
 # %% [markdown]
 # ## Noisy, denoised, truth
 #
-# Shown and measured on held-out tiles only, which the network has never seen.
+# Shown and measured on {term}`held-out tiles` only, which the network has never seen. The measure
+# is the {term}`peak signal-to-noise ratio`.
 
 # %%
-as_is, clean = np.asarray(store.images[held_out]), clean_tiles(held_out)
+as_is, clean = np.asarray(store.images[held_out]), np.asarray(clean_tiles(held_out))
 noisy = add_noise(as_is, NOISE_SD, SEED)
 denoised = denoise_tiles(autoencoder, noisy)
 label = store.table["label"].to_numpy()[held_out]
@@ -163,8 +163,8 @@ run.show_figure(
     "figure_4",
     f"Denoising, after the paper's Figure 4: tile with noise of {NOISE_SD:g} grey levels added, "
     "the same denoised, and the truth.",
-    "Three rows of grey tiles, one column a class. The first row is grainy, the second smooth "
-    "and slightly blurred, the third sharp.",
+    "Three rows of grey tiles, one column a class: the tile with noise added, the same denoised, "
+    "and the truth.",
 )
 
 # %%
@@ -209,15 +209,96 @@ run.say(
 
 # %%
 denoise_to(run.denoised_path, autoencoder, store.images)
-run.save_results({"weights": drawn.count_params(), "psnr": quality, "model": trained.digest})
+facts = built.BuiltAutoencoder.of(drawn, NOISE_SD)
+run.save_results(
+    {
+        "weights": facts.weights,
+        built.BUILT: {built.TRAINED: built.save(facts)},
+        "psnr": quality,
+        "seed": SEED,
+        "model": trained.digest,
+    }
+)
 
 # %% [markdown]
 # ## Summary
 #
-# * A bottleneck removes added noise, and fine detail with it.
+# * Denoising is judged by two numbers: what it takes out of added noise, and what it costs where
+#   none was added, which is how the cascade uses it.
 # * All tiles, denoised, are now kept for the next chapter, [](gate.ipynb).
+
+# %% [markdown]
+# ## Check yourself
 #
+# **Why is the network given a noisy tile, and not the clean one that it has to return?**
+#
+# :::{dropdown} Answer
+# To return what it was given, copying would do, and nothing would be learned about noise. With
+# noise in and the clean tile wanted, copying is punished. What helps is to know what tissue looks
+# like.
+# :::
+#
+# **How can the ratio of a tile as it is *fall* when it is denoised?**
+#
+# :::{dropdown} Answer
+# The bottleneck loses fine detail together with the noise. A tile that holds little noise has
+# little to gain, and the lost detail weighs more. On real tiles the tile itself counts as the
+# truth, so there any change is a loss.
+# :::
+#
+# **One denoiser has the higher ratio. Is it the better one for calcifications?**
+#
+# :::{dropdown} Answer
+# Not for sure. The ratio is a mean over all pixels, and a calcification is a handful of them: it
+# may vanish and hardly move the mean. It has to be measured by itself; [](ablations.ipynb) does
+# so.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Set `LATENT` to 2 and to 32. Which rows of the table move, and which calcifications vanish?
-# 2. Replace the autoencoder by a median filter (`scipy.ndimage.median_filter`). Does it do worse?
+# Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
+#
+# **1.** Set `LATENT` to 2 and to 32. Which rows of the table move, and which calcifications
+# vanish?
+#
+# :::{dropdown} Solution
+# The two rows that say "denoised" move. The other two are made without the network and stay as
+# they are, to the last digit. The code has `LATENT` numbers for every 4 x 4 pixels: with 2 an
+# eighth as many as the tile, with 32 twice as many. Then the code is no longer a bottleneck by
+# its size, and only the noise in training keeps the network from copying.
+#
+# What is left of each calcified lesion, those that lost most first (simulated tiles only):
+#
+# ```python
+# from birads_lib.study import contrasts
+#
+# found = contrasts.held_out_contrasts(run, truth, EVALUATED)
+# left = found["contrast_after"] / found["contrast_before"]
+# found.assign(left=left).sort_values("left").head(10)
+# ```
+#
+# Compare its mean for the three codes, `left.mean()`, and look at the worst lesions: are they the
+# small ones? `truth.calcifications(tiles).sum(axis=(1, 2))` gives the pixels of each tile's
+# calcifications.
+# :::
+#
+# **2.** Replace the autoencoder by a median filter (`scipy.ndimage.median_filter`). Does it do
+# worse?
+#
+# :::{dropdown} Solution
+# ```python
+# from scipy.ndimage import median_filter
+#
+# filtered = median_filter(noisy, size=(1, 3, 3))
+# better = metrics.peak_signal_to_noise(denoised, clean) - metrics.peak_signal_to_noise(
+#     filtered, clean
+# )
+# metrics.in_words(metrics.mean_with_interval(better, group), "+.1f")
+# ```
+#
+# The difference is taken tile by tile, and above 0 the autoencoder is better. Only an interval
+# that leaves out 0 decides. Try `size=(1, 5, 5)` too, and both filters on `as_is`. A median over
+# 3 x 3 pixels removes every bright speck of up to four pixels, and keeps edges. A speck is what a
+# fine calcification looks like, so the ratio is again not the whole answer.
+# :::

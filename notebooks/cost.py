@@ -44,7 +44,7 @@ profile = run.path.name.split("-")[0]
 # ## Operations and bytes
 #
 # A network's work is counted from its layers: a convolution multiplies its kernel at each place of
-# its output. One product and one sum are one *multiply-add*; where MobileNetV2
+# its output. One product and one sum are one {term}`multiply-add`; where MobileNetV2
 # {cite:p}`sandler2018` and EfficientNet {cite:p}`tan2019` are described in "multiply-adds" or
 # "FLOPs", these are meant, and the same count gives the printed figures of both. Bytes are those
 # of the features that each layer reads and writes, in float32, as if no two layers were merged.
@@ -83,10 +83,10 @@ run.show_table(
 # %% [markdown]
 # ## What limits it: the roofline
 #
-# A processor has two roofs {cite:p}`williams2009`: how many operations it does a second, and how
-# many bytes it moves. Which one a network meets depends on its operations a byte. The roofs are
-# measured here, by a large matrix product and a large copy; the points are this run's trainings,
-# from their seconds an epoch.
+# A processor has two roofs (the {term}`roofline`) {cite:p}`williams2009`: how many operations it
+# does a second, and how many bytes it moves. Which one a network meets depends on its operations a
+# byte. The roofs are measured here, by a large matrix product and a large copy; the points are this
+# run's trainings, from their seconds an epoch.
 
 # %%
 peaks = measured_peaks()
@@ -121,6 +121,11 @@ run.show_table(
 )
 
 # %% tags=["hide-input"]
+if costs.backbone_frozen(run.models / "scorer.keras"):
+    run.say(
+        "The scorer's backbone was frozen in this run: its row and its point are those of the head "
+        "on kept features. Below, the whole scorer is projected at the gate's pace."
+    )
 run.say(
     f"On this machine a float32 matrix product reaches **{peaks.operations / 1e9:,.0f} GFLOP/s** "
     f"and a copy **{peaks.bandwidth / 1e9:,.0f} GB/s**; below "
@@ -139,7 +144,7 @@ run.say(
 # %%
 gpu = Peaks(GPU_TERAFLOPS * 1e12, GPU_GIGABYTES * 1e9)
 projected = costs.projection_table(
-    costs.trainings_of_paper(printed, PRINTED), pace["operations/s"], gpu
+    costs.trainings_of_paper(printed, PRINTED), costs.whole_pace(pace, run.models), gpu
 )
 run.show_table(
     projected,
@@ -175,7 +180,9 @@ if measured is not None:
     run.show_table(
         costs.target_table(measured),
         "bench_targets",
-        "What the study set out to reach, and whether it did.",
+        "What the study set out to reach, and whether it did, measured at size "
+        f"{measured['size']}; where a target speaks of the whole set, its name says how many tiles "
+        "were measured.",
         tiles=False,
     )
     run.show_table(
@@ -216,9 +223,69 @@ run.save_results(
 # * Work is counted from the networks; only speed is measured.
 # * A projection holds as far as its assumption; both stand in the caption.
 # * Ratios come from one run in which the alternatives took turns.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **One network has half the multiply-adds of another. Does it take half the time?**
+#
+# :::{dropdown} Answer
+# Only if both meet the roof of operations. A network with few operations a byte waits for memory,
+# and the processor idles meanwhile. MobileNetV2 saves multiply-adds by layers that do little with
+# each number they read.
+# :::
+#
+# **Why does a training step count as three forward passes?**
+#
+# :::{dropdown} Answer
+# Forward; the gradient of the features, to hand on to the layer before; and the gradient of the
+# weights, to change them. Each multiplies as many pairs of numbers as the first.
+# :::
+#
+# **The projection gives hours on a GPU that nobody here has used. What may be said of them?**
+#
+# :::{dropdown} Answer
+# That they follow from counted work and two figures of a data sheet. Real trainings do not reach
+# the roofs throughout, so the hours are a lower bound and no forecast.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Halve the gate's input size. By what factor do its multiply-adds fall, and its weights?
-# 2. Put the data sheet's figures of another GPU into the parameters. Which of the three networks
-#    gains least, and why?
+# Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
+#
+# **1.** Halve the gate's input size. By what factor do its multiply-adds fall, and its weights?
+#
+# :::{dropdown} Solution
+# ```python
+# from birads_lib.networks import mobilenet_gate
+#
+# whole, half = (cost_of(mobilenet_gate((side, side, 1))) for side in (224, 112))
+# whole.multiply_adds / half.multiply_adds, whole.weights / half.weights
+# ```
+#
+# The weights do not change: a convolution has one kernel, however many places it is laid on. The
+# multiply-adds fall by a little less than four. A quarter of the places is left in most layers,
+# but a map of 7 x 7 cells becomes one of 4 x 4, because halves are rounded up; and the fully
+# connected layer at the end costs what it did.
+# :::
+#
+# **2.** Put the data sheet's figures of another GPU into the parameters. Which of the three
+# networks gains least, and why?
+#
+# :::{dropdown} Solution
+# Compare each training's operations a byte with the corner of the roofline, the operations a
+# second over the bytes a second. For the GPU assumed that is $19.5 \cdot 10^{12} / (1555 \cdot
+# 10^{9}) \approx 12.5$.
+#
+# ```python
+# for name, work in costs.trainings_of_paper(printed, PRINTED).items():
+#     corner = gpu.operations / gpu.bandwidth
+#     print(name, round(work.intensity, 1), "operations" if work.intensity > corner else "memory")
+# ```
+#
+# A network left of both GPUs' corners gains by the ratio of their bandwidths, and not at all from
+# more operations. One right of both gains by the ratio of their operations. The gate has the
+# fewest operations a byte, so on a GPU that adds operations more than bandwidth it gains least,
+# together with the scorer as long as that waits for memory, too.
+# :::

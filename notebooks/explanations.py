@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Explanations: does it look at the lesion?
 #
-# **You will learn** how a heat map comes from attention and how from gradients, and how to judge
-# one by numbers and not by a few pictures.
+# **You will learn** how a {term}`heat map` comes from attention and how from gradients, and how to
+# judge one by numbers and not by a few pictures.
 #
 # **You need** [](attention.ipynb). **Time**: under a minute on a laptop.
 #
@@ -58,8 +58,8 @@ if explain.SPATIAL not in layers:
 # map; the features there are multiplied by it. The map is part of the network's own calculation,
 # the same whichever class is asked about.
 #
-# **Grad-CAM** {cite:p}`selvaraju2017` asks which places speak for a class. Each feature gets a
-# weight: the mean gradient of the class's score by that feature. The weighted features are
+# **{term}`Grad-CAM`** {cite:p}`selvaraju2017` asks which places speak for a class. Each feature
+# gets a weight: the mean gradient of the class's score by that feature. The weighted features are
 # summed, and what is negative is dropped. Here the class is the one that the scorer predicts.
 
 # %%
@@ -123,8 +123,9 @@ if explain.CHANNEL in layers:
 # A few tiles with a bright patch near a lesion prove little: lesions lie near the middle of their
 # tiles. So two scores, over all tiles, each beside two guesses that look at no tile.
 #
-# * **Pointing game** {cite:p}`zhang2018`: is the largest value of the map on the lesion, or close
-#   to it? Where several pixels share the largest value, the share of them that is.
+# * **{term}`Pointing game <pointing game>`** {cite:p}`zhang2018`: is the largest value of the map
+#   on the lesion, or close to it? Where several pixels share the largest value, the share of them
+#   that is.
 # * **Mass inside**: the share of the map's sum that lies inside the lesion.
 # * The **centre** is a Gaussian in the middle of the tile; its largest value is the middle pixel.
 # * The **uniform** map is the same everywhere. Its mass inside is the lesion's share of the tile.
@@ -228,11 +229,88 @@ run.save_results(
 # * A map on a few cells is coarse, however smooth it looks over a tile.
 # * A heat map needs a score, and a score needs a guess to beat.
 # * Next: [](cascade.ipynb), all three networks in a row.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **Attention is nearly the same at every place of a tile, and still its picture has a bright
+# patch. Why?**
+#
+# :::{dropdown} Answer
+# Each map is spread over its own range, from dark to light, so the largest value is always light.
+# Whether it stands out is in the range below the picture: a map of nearly equal factors leaves
+# the features nearly as they were.
+# :::
+#
+# **Why is a guess at the centre the one to beat, and not chance?**
+#
+# :::{dropdown} Answer
+# The tiles were cut around their lesions, so the middle is often right. A map may follow that
+# habit and look at no tile; then it explains nothing about any of them.
+# :::
+#
+# **Suppose a map does find the lesions. Does the scorer decide by them?**
+#
+# :::{dropdown} Answer
+# Not yet shown. The map says where features are weighted, or where the score would change for a
+# small change of the features. Each feature sees more of the tile than its own cell. To learn
+# more, cover the lesion, or everything else, and see whether the answer changes.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Give the centre another width by `CENTRE_SD`. Which of the two scores changes, and why not
-#    the other?
-# 2. Ask Grad-CAM about the true class (`label - 1`) in place of the predicted one. Do tiles that
-#    the scorer gets wrong point elsewhere?
-# 3. Replace the centre by the mean outline of the training tiles. Is it harder to beat?
+# Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things). All three need
+# the outlines, so simulated tiles.
+#
+# **1.** Give the centre another width by `CENTRE_SD`. Which of the two scores changes, and why
+# not the other?
+#
+# :::{dropdown} Solution
+# ```python
+# for sd in (20.0, CENTRE_SD, 300.0):
+#     scores = explain.localisation({}, masks, TOLERANCE, sd)
+#     print(sd, scores.mean().round(3).to_dict())
+# ```
+#
+# The pointing game stays: however wide it is, the Gaussian is largest at the middle pixel. The
+# mass inside changes. A narrow Gaussian puts its mass where lesions mostly are, a very wide one
+# is nearly the uniform map. So "better than the centre" is a statement about a centre of a
+# certain width.
+# :::
+#
+# **2.** Ask Grad-CAM about the true class (`label - 1`) in place of the predicted one. Do tiles
+# that the scorer gets wrong point elsewhere?
+#
+# :::{dropdown} Solution
+# ```python
+# wrong = predicted != label - 1
+# of_true = explain.grad_cam(scorer, tiles[wrong], (label - 1)[wrong])
+# moved = explain.pointing_game(of_true, masks[wrong], TOLERANCE) - explain.pointing_game(
+#     maps[GRAD_CAM][wrong], masks[wrong], TOLERANCE
+# )
+# metrics.in_words(metrics.mean_with_interval(moved, group[wrong]), "+.3f")
+# ```
+#
+# Where the scorer is right the two maps are the same, so only the others are compared. Above 0
+# the true class points at the lesion more often than the class that was predicted. An interval
+# that holds 0 says that these tiles do not decide; look at how many there are, `wrong.sum()`.
+# :::
+#
+# **3.** Replace the centre by the mean outline of the training tiles. Is it harder to beat?
+#
+# :::{dropdown} Solution
+# ```python
+# taught = store.table["tile"][(split == "train") & (store.table["label"] > 0)]
+# outline = truth.masks(taught).mean(axis=0).astype(np.float32)
+# guess = {"mean outline": np.broadcast_to(outline, masks.shape)}
+# both = explain.localisation({**maps, **guess}, masks, TOLERANCE, CENTRE_SD)
+# explain.localisation_table({"all": explain.localisation_figures(both, group)})
+# ```
+#
+# The row of the mean outline has its difference to the centre: if that is above 0, it is the
+# harder guess. For the pointing game without tolerance its highest pixel is, on the training
+# tiles, the best of all fixed guesses, because its value there is the share of lesions that cover
+# it. Set a map against it by the mean of `both["pointing game", "attention"] - both["pointing
+# game", "mean outline"]`, with `metrics.mean_with_interval`.
+# :::

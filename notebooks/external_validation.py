@@ -19,8 +19,8 @@
 # given as `make book EXTERNAL=/path`, or else tiles simulated on a scanner that is none of the
 # training three. That scanner is brighter, flatter, noisier and a little out of focus, its women
 # are others, and its infected tiles take the same road to grey levels as its normal ones, so a
-# shortcut that grey levels offer in training is of no use on it. It is made up: what it does to a
-# network shows what *can* happen, not how much any real scanner does.
+# {term}`shortcut` that grey levels offer in training is of no use on it. It is made up: what it
+# does to a network shows what *can* happen, not how much any real scanner does.
 
 # %% tags=["parameters"]
 RUN = "_build/run/paper"  # where this run writes
@@ -191,8 +191,7 @@ run.show_figure(
     "external_spectra",
     "Radial power spectra of uninfected tiles, by source: median and middle half of the tiles. "
     "Blur lowers the fine end, noise lifts it.",
-    "Three falling curves of power over cycles a tile on log axes: training, held-out and "
-    "external tiles.",
+    "Three curves of power over cycles a tile on log axes: training, held-out and external tiles.",
     **marked,
 )
 
@@ -238,7 +237,7 @@ run.show_table(
 # ## What a few women recover
 #
 # Two remedies leave the weights alone. **A new threshold**: the one of highest balanced accuracy
-# on some women of the external set, whose findings are known. **Platt scaling**
+# on some women of the external set, whose findings are known. **{term}`Platt scaling`**
 # {cite:p}`platt1999`: a logistic regression of infected or not on the logit of the gate's
 # probability; the threshold stays as it was. Both are fitted on a few women and judged on all the
 # others; nobody is on both sides. As what a few women teach depends on who they are, they are
@@ -332,9 +331,85 @@ run.save_results(
 # * That the source differs can be seen in its tiles before the network is believed.
 # * A few women can mend threshold and calibration; while they are few, how well is luck. What
 #   does not rank well needs training, not recalibration.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **An external set has the same kinds of tiles, and only a smaller share of infected ones. Which
+# figures of the gate must change?**
+#
+# :::{dropdown} Answer
+# Precision, and what else mixes infected and uninfected tiles, such as accuracy and the
+# calibration error. Sensitivity looks at infected tiles alone, specificity at the others, AUROC
+# at pairs of one each: they change by chance only.
+# :::
+#
+# **Why can neither remedy raise the AUROC?**
+#
+# :::{dropdown} Answer
+# A new threshold moves no probability. Platt scaling moves them all by one rising curve, so the
+# order of the tiles stays. AUROC depends on the order alone. (Only a fitted slope below 0 would
+# turn it round.)
+# :::
+#
+# **Someone recalibrates on five women and reports the result on the same five. What is wrong?**
+#
+# :::{dropdown} Answer
+# A threshold that was chosen to be best for these women is best for these women. Others have to
+# judge. And five others would have given another threshold; how different is what the spread over
+# draws shows.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Set `POSITIVES` to .1. Which figures in the first table move, and which do not?
-# 2. Give the scanner outside the focus and noise of the three (`FOCUS_BLUR`, `QUANTUM_NOISE`,
-#    `GRAIN_NOISE`). How much of the loss was due to grey levels alone?
+# Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things). Both need
+# simulated external tiles.
+#
+# **1.** Set `POSITIVES` to .1. Which figures in the first table move, and which do not?
+#
+# :::{dropdown} Solution
+# Set it in a copy of the run and run the chapter again; the column of internal tiles stays as it
+# is. Precision falls by its nature, and the calibration error moves, because both mix the two
+# kinds of tiles. Sensitivity, specificity, AUROC and balanced accuracy move by chance: the set is
+# drawn anew, with fewer infected tiles, so their intervals grow wider.
+#
+# The sentence below the first figure removes the chance from the comparison: it takes the
+# external sensitivity and specificity as they are, and changes the share alone.
+# :::
+#
+# **2.** Give the scanner outside the focus and noise of the three (`FOCUS_BLUR`, `QUANTUM_NOISE`,
+# `GRAIN_NOISE`). How much of the loss was due to grey levels alone?
+#
+# :::{dropdown} Solution
+# The same women on the same film, in focus and less noisy:
+#
+# ```python
+# from birads_lib.tiles.phantom import tissue
+#
+# tissue.FOCUS_BLUR[tissue.OUTSIDE] = 0.0
+# for noise in (tissue.QUANTUM_NOISE, tissue.GRAIN_NOISE):
+#     noise[tissue.OUTSIDE] = float(np.mean([noise[name] for name in tissue.SCANNERS]))
+# greys = external_store(run.path / "greys", "", SCALE, POSITIVES, EXTERNAL_SEED, processes=1)
+# seen = run.save_predictions(
+#     "external_greys",
+#     greys.table,
+#     cascade.predict(greys.images),
+#     stage="cascade",
+#     split="external",
+#     protocol="external, grey levels alone",
+#     model=cascade.digest,
+#     threshold=cascade.threshold,
+# )
+# of_greys = metrics.evaluate(seen, "gate")["overall"]["auroc"]
+# pair = ([table.assign(stage="gate")] for table in (seen, predictions))
+# recovered = metrics.paired_difference(*pair, "auroc")
+# metrics.in_words(of_greys), metrics.in_words(recovered, "+.3f")
+# ```
+#
+# (`processes=1` matters: other processes would not know of the change.) The gate loses
+# `figures_of["internal held-out"]["gate, AUROC"]` less `figures_of["external"]["gate, AUROC"]`.
+# What is lost still with `of_greys` is due to brightness, contrast and the bend of the film
+# curve; `recovered` is what focus and noise had cost, on the same tiles. Only a part whose
+# interval leaves out 0 is more than chance.
+# :::

@@ -18,8 +18,8 @@
 #
 # The paper reads the data set's labels as BI-RADS categories: benign calcification as C2, benign
 # mass as C3, malignant calcification as C4, malignant mass as C5 (section III.5). CBIS-DDSM, from
-# which the lesions come {cite:p}`lee2017,cbisddsm2016`, states the radiologist's own category,
-# `assessment`, of every lesion in every view. This chapter sets one beside the other.
+# which the lesions come {cite:p}`lee2017,cbisddsm2016`, states the radiologist's own category, the
+# {term}`assessment`, of every lesion in every {term}`view`. This chapter sets one beside the other.
 
 # %% tags=["parameters"]
 RUN = "_build/run/paper"  # where this run writes
@@ -116,10 +116,10 @@ run.show_table(
 # measures:
 #
 # * **accuracy**, the share that agrees;
-# * **Cohen's kappa**, which takes out what two independent readers with the same habits would
-#   agree on by chance: 0 is chance, 1 is full agreement;
-# * **quadratic-weighted kappa**, which counts a difference of two categories four times as much as
-#   a difference of one.
+# * **{term}`Cohen's kappa`**, which takes out what two independent readers with the same habits
+#   would agree on by chance: 0 is chance, 1 is full agreement;
+# * **quadratic-{term}`weighted kappa`**, which counts a difference of two categories four times as
+#   much as a difference of one.
 #
 # Beside them stands the best answer that looks at nothing: the same category every time. Category
 # 0 says "incomplete" and is no step on the scale, so the second column leaves it out.
@@ -240,12 +240,94 @@ run.save_results(counts)
 #   trained on it.
 # * The division of CBIS-DDSM is by patient within each kind of lesion, and not across them.
 #
+# Back to [](../book/birads_explained.md).
+
+# %% [markdown]
+# ## Check yourself
+#
+# **The reading is right a little less often than "4" every time, and still its kappa is above 0.
+# How can both be?**
+#
+# :::{dropdown} Answer
+# Accuracy rewards the most common answer. Kappa asks for more than that: a constant answer has
+# kappa 0, because it knows nothing of the single lesion. The reading does know something, since
+# benign lesions get lower categories than malignant ones. It is only no substitute for the
+# category.
+# :::
+#
+# **Why is quadratic-weighted kappa the larger one here?**
+#
+# :::{dropdown} Answer
+# It forgives neighbours. Calling a 3 a 4 costs a ninth of calling a 2 a 5, and the reading misses
+# by one step more often than by three. Which weighting is right depends on what a mistake costs,
+# so both are shown.
+# :::
+#
+# **At category 3 more lesions are malignant here than the ACR's 2 %. Were the radiologists
+# wrong?**
+#
+# :::{dropdown} Answer
+# That does not follow. The ACR speaks of women in practice, where few lesions are cancer. This
+# data set was made to show cancers, so there are more of them at every category. The edition was
+# an earlier one, too.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Compute Cohen's kappa of the table by hand from its row and column sums, and check it with
-#    `sklearn.metrics.cohen_kappa_score`.
-# 2. Which reading of the four labels, each label one category, agrees best with the radiologist?
-#    There are few enough to try them all.
-# 3. Move the patients who stand on both sides to training. How many test lesion-views are left?
+# Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
 #
-# Back to [](../book/birads_explained.md).
+# **1.** Compute Cohen's kappa of the table by hand from its row and column sums, and check it
+# with `sklearn.metrics.cohen_kappa_score`.
+#
+# :::{dropdown} Solution
+# Observed agreement is $1615 / 3568 \approx 0.453$. Expected by chance is the sum, over the
+# categories that both give, of row sum times column sum over the total squared. The rows C2 to C5
+# hold 1,199, 912, 673 and 784 lesion-views, the columns 2 to 5 hold 644, 477, 1,633 and 573:
+#
+# $(1199 \cdot 644 + 912 \cdot 477 + 673 \cdot 1633 + 784 \cdot 573) / 3568^2 \approx 0.216$
+#
+# So $\kappa = (0.4526 - 0.2164) / (1 - 0.2164) \approx 0.301$. Assessments 0 and 1 add nothing to
+# the agreement, because the reading never gives them, but their lesion-views stand in the total.
+#
+# ```python
+# from sklearn.metrics import cohen_kappa_score
+#
+# merged = pd.DataFrame(counts["by_assessment"]["all"]["merged"], index=ASSESSMENTS).T
+# cells = merged.rename(index=lambda code: int(code[1])).stack()
+# reading, radiologist = (cells.index.get_level_values(level) for level in (0, 1))
+# cohen_kappa_score(reading, radiologist, sample_weight=cells)
+# ```
+# :::
+#
+# **2.** Which reading of the four labels, each label one category, agrees best with the
+# radiologist? There are few enough to try them all.
+#
+# :::{dropdown} Solution
+# ```python
+# from birads_lib.agreement import best_answers
+#
+# merged = pd.DataFrame(counts["by_assessment"]["all"]["merged"], index=ASSESSMENTS).T
+# for measure, found in best_answers(merged, ASSESSMENTS).items():
+#     print(measure, found["answers"], round(found["value"], 3))
+# ```
+#
+# $6^4 = 1296$ readings were tried. It depends on the measure. By accuracy the best is 2, 4, 4, 5
+# for C2 to C5: benign masses were called 4 more often than 3. By Cohen's kappa it is 2, 3, 4, 5,
+# the paper's own; by quadratic-weighted kappa 2, 2, 5, 5. None of them comes near full agreement,
+# because lesions of one class were given many categories.
+# :::
+#
+# **3.** Move the patients who stand on both sides to training. How many test lesion-views are
+# left?
+#
+# :::{dropdown} Solution
+# They have 60 lesion-views in test, of 704. So 644 are left:
+#
+# ```python
+# counts["lesion_views"]["test"] - both["lesion_views"]["test"]
+# ```
+#
+# Nothing is lost: training gains the 60. Then no patient stands on both sides, whatever kind of
+# lesion she has.
+# :::

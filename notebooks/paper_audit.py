@@ -28,7 +28,7 @@ import pandas as pd
 
 from birads_lib import metrics
 from birads_lib.labels import GATE_NAMES, LESION_CODES
-from birads_lib.study import arithmetic, figures, paper
+from birads_lib.study import arithmetic, figures, judgements, paper
 from birads_lib.study.run import Run
 
 figures.use_style()
@@ -240,8 +240,9 @@ run.say(
 # size would be confused with C2 equally often, in tiles, and likewise for C3, C4 and C5.
 
 # %%
-constants, (totals,) = arithmetic.column_constants(), arithmetic.integer_solutions()
-rates = [percent for (percent,) in arithmetic.percent_rates()]
+constants, solutions = arithmetic.column_constants(), arithmetic.integer_solutions()
+(totals,), percents = solutions, arithmetic.percent_rates()
+rates = [percent for (percent,) in percents]
 solution = pd.DataFrame(
     {"off the diagonal": constants, "p, %": rates, "T": totals},
     index=pd.Index(LESION_CODES, name="column"),
@@ -257,8 +258,17 @@ run.show_table(
 
 # %% [markdown]
 # For each column every whole percentage $p$ from 1 to 99 was tried with every whole $T$ that can
-# fit: one $p$ remains, the precision of Table 2. For that $p$ one $T$ remains in three columns and
-# two in the fourth; with the sum of 7,239 there is one solution for all sixteen cells.
+# fit.
+
+# %%
+fitting = arithmetic.fitting_totals()
+alike = rates == [round(100 * rate) for rate in paper.TABLE_2["Precision"]]
+run.say(
+    f"Percentages that remain, C2 to C5: {', '.join(str(len(left)) for left in percents)}"
+    f"{', each the precision of Table 2' if alike else ''}. Totals that remain for them: "
+    f"{'; '.join(' or '.join(f'{total:,}' for total in fits) for fits in fitting)}. With the sum "
+    f"of {paper.INFECTED:,}, solutions for all {paper.TABLE_1.size} cells: **{len(solutions)}**."
+)
 
 # %% tags=["hide-input"]
 run.show_figure(
@@ -322,6 +332,20 @@ run.say(
     + "."
 )
 
+# %% [markdown]
+# ## The text beside itself
+#
+# Statements without a number to add up: they are set beside what the paper says elsewhere, and
+# beside the networks and categories that it names.
+
+# %%
+run.show_table(
+    judgements.structure_table(),
+    "audit_text",
+    "Statements of the text, what stands beside them, and what follows.",
+    tiles=False,
+)
+
 # %%
 run.save_results(
     {
@@ -342,10 +366,78 @@ run.save_results(
 # * Both matrices have the size of the training set.
 # * Four rates and four totals give all sixteen cells of Table 1; one rate gives Figure 5.
 # * For both stages together the printed numbers allow a range, and no value.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **The three cells off the diagonal are equal in each column of Table 1. What does that say, and
+# what not?**
+#
+# :::{dropdown} Answer
+# That each class was confused with C2 in equally many tiles, however many it has, and likewise
+# for C3, C4 and C5. It does not say how this came about. A table cannot say that.
+# :::
+#
+# **Why is the column "Accuracy" not simply a rounded one-versus-rest accuracy?**
+#
+# :::{dropdown} Answer
+# Because Table 1 gives other values: all four lie near 96 %, while the printed ones are 93, 92,
+# 90 and 93, one hundred times the column "Precision". Rounding moves a value by half a unit at
+# most.
+# :::
+#
+# **Why do Figure 5 and Table 1 give a range for both stages together, and no value?**
+#
+# :::{dropdown} Answer
+# They say how many infected tiles the gate stops, and how many the scorer has wrong, and not how
+# many are both. The two groups may lie inside one another, or apart.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Show by hand that only T = 2,066 gives column C2 with p = .93.
-# 2. Change one cell of `paper.TABLE_1` by one. What do `column_constants` and
-#    `integer_solutions` return?
-# 3. Suppose the gate stopped only C5 tiles. Bound the end-to-end sensitivity of C5.
+# Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
+#
+# **1.** Show by hand that only T = 2,066 gives column C2 with p = .93.
+#
+# :::{dropdown} Solution
+# The diagonal wants $0.93\,T$ to round to 1,921, so $1920.5 \le 0.93\,T < 1921.5$, or
+# $2065.05\ldots \le T < 2066.13\ldots$ Only one whole number lies there, 2,066. The cells off the
+# diagonal agree: $2066 \cdot 0.07 / 3 \approx 48.2$, rounded 48.
+#
+# ```python
+# arithmetic.column_totals(1921, 48, 0.93)
+# ```
+# :::
+#
+# **2.** Change one cell of `paper.TABLE_1` by one. What do `column_constants` and
+# `integer_solutions` return?
+#
+# :::{dropdown} Solution
+# ```python
+# for cell in np.ndindex(4, 4):
+#     changed = paper.TABLE_1.copy()
+#     changed[cell] += 1  # and once with -= 1
+#     print(cell, arithmetic.column_constants(changed), arithmetic.integer_solutions(changed))
+# ```
+#
+# Off the diagonal, the column no longer has one value: its constant is `None`, and there is no
+# solution, whichever of the twelve cells it is. On the diagonal the constants stay. Raised by
+# one, there is no solution either. Lowered by one, there still is one for C2, C3 and C4, since
+# column C5 has two totals that fit, 1,792 and 1,793, and can make up for the missing tile; for C5
+# there is none. So the equal cells off the diagonal are what the twelve changes break, every
+# time.
+# :::
+#
+# **3.** Suppose the gate stopped only C5 tiles. Bound the end-to-end sensitivity of C5.
+#
+# :::{dropdown} Solution
+# Then all 290 tiles that it stops are of C5, and 1,815 - 290 = 1,525 of C5 arrive. The scorer has
+# 1,667 of all 1,815 right. At worst every stopped tile was one of these, at best all that arrive
+# are right:
+#
+# $(1667 - 290) / 1815 \approx 0.759$ at worst, $1525 / 1815 \approx 0.840$ at best.
+#
+# Both lie far below the printed 0.918: a gate that is right for 96 % of all infected tiles may
+# still be much worse for one class.
+# :::

@@ -128,7 +128,8 @@ if assessed.source == DRAWN:
 #
 # ## A backbone that runs once
 #
-# The backbone is that of the trained scorer, and with `FROZEN = True` it stays as it is. Each tile
+# The backbone is that of the trained scorer, and with `FROZEN = True` it stays as it is
+# ({term}`frozen`). Each tile
 # then gives the same features in every epoch, so they are computed once and kept on disk, under a
 # name made from the weights and the tiles. Only attention and the last layer learn: attention goes
 # on from the scorer's, the last layer is new. Tiles are not turned, and what the backbone
@@ -348,12 +349,100 @@ run.save_results(
 # * Drawn categories bound what can be reached, and the bound is known. Real ones may hold more
 #   than the class.
 # * A range that holds in practice need not hold where cancers were collected.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **Why does one weight vector $w$ serve all three thresholds?**
+#
+# :::{dropdown} Answer
+# So that the three curves only differ by a shift and never cross. With biases in order, "above 4"
+# is never likelier than "above 3", and no category gets a negative probability. Three vectors
+# could not promise that for every tile.
+# :::
+#
+# **For drawn categories the best answer by class is a ceiling. Why can no better network pass
+# it?**
+#
+# :::{dropdown} Answer
+# The category was drawn from the class alone, so the picture knows no more of it than the class
+# does. Whatever else a network sees in it has nothing to do with the draw. It can pass the
+# ceiling only by luck, on few tiles.
+# :::
+#
+# **The answer is the median of four probabilities. How can it be a category that is not the
+# likeliest?**
+#
+# :::{dropdown} Answer
+# If 2 and 5 are both likely, the probabilities may pass one half at 3 or 4, though neither is
+# likely itself. Such an answer is never far off, and rarely exact. Which is better depends on
+# what a large mistake costs.
+# :::
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Recompute quadratic-weighted kappa from `predictions/real_birads.parquet` with
-#    `sklearn.metrics.cohen_kappa_score`.
-# 2. Round the mean category under the four probabilities instead of taking the median. Which
-#    measure gains, which loses?
-# 3. What share of malignant tiles would a set need for a perfect class scorer to keep category 3
-#    within its range, if categories were drawn as here?
+# Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
+#
+# **1.** Recompute quadratic-weighted kappa from `predictions/real_birads.parquet` with
+# `sklearn.metrics.cohen_kappa_score`.
+#
+# :::{dropdown} Solution
+# ```python
+# from sklearn.metrics import cohen_kappa_score
+#
+# rows = pd.read_parquet(run.predictions / "real_birads.parquet")
+# chance = rows[list(metrics.GRADE_SCORES)].to_numpy()
+# above = 1 - chance.cumsum(axis=1)[:, :-1]  # that the category lies above 2, 3, 4
+# answer = GRADED[0] + (above > 0.5).sum(axis=1)
+# cohen_kappa_score(rows["assessment"], answer, labels=GRADED, weights="quadratic")
+# ```
+#
+# It is the figure of the table. Do not leave out `labels`: scikit-learn weights by the place in
+# the list of labels, and a category that nobody gave would bring its neighbours together.
+# :::
+#
+# **2.** Round the mean category under the four probabilities instead of taking the median. Which
+# measure gains, which loses?
+#
+# :::{dropdown} Solution
+# ```python
+# mean = predictions[list(metrics.GRADE_SCORES)].to_numpy() @ np.array(GRADED)
+# rounded = np.rint(mean).astype(int) - GRADED[0]
+# for name, given in {"median": said["this network"], "mean": rounded}.items():
+#     found = metrics.agreement(actual, given, group)
+#     print(name, {measure: metrics.in_words(figure) for measure, figure in found.items()})
+# ```
+#
+# The mean is the answer with the smallest expected *squared* distance, the median that with the
+# smallest distance, and the most probable category is most often exactly right. So expect the
+# quadratic weights to like the mean, and plain accuracy to mind it: it answers 3 and 4 where the
+# others dare a 2 or a 5. The table says whether it is so here, and the intervals whether it is
+# more than luck.
+# :::
+#
+# **3.** What share of malignant tiles would a set need for a perfect class scorer to keep
+# category 3 within its range, if categories were drawn as here?
+#
+# :::{dropdown} Solution
+# A perfect scorer states 0 or 1, so the mean it states among tiles of category 3 is the share
+# that is malignant. With a share $m$ of malignant tiles, and $q_b$ and $q_m$ the shares of benign
+# and of malignant tiles that are given a 3, that has to be
+#
+# $$
+# \frac{m\,q_m}{m\,q_m + (1 - m)\,q_b} \le 0.02, \qquad\text{so}\qquad
+# \frac{m}{1 - m} \le \frac{0.02}{0.98} \cdot \frac{q_b}{q_m}
+# $$
+#
+# ```python
+# q = conditional_table()[3]  # of C2 to C5
+# tiles = store.table["label"].value_counts().loc[[1, 2, 3, 4]]
+# benign, malignant = (np.average(q.iloc[k : k + 2], weights=tiles.iloc[k : k + 2]) for k in (0, 2))
+# odds = 0.02 / 0.98 * benign / malignant
+# odds / (1 + odds)
+# ```
+#
+# With the classes in the proportions of the Kaggle set's training files it comes to about one
+# malignant tile in seventeen. In those files nearly every second lesion tile is malignant. A
+# range of practice cannot be kept in a set that collects cancers, by the best of scorers.
+# :::

@@ -6,15 +6,18 @@ import json
 import math
 import os
 
+import keras
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import harness, merge, predict, sets, train
-from benchmarks.harness import QUICK, USUAL, Alternative, Result, Row, Target
-from birads_lib.engines import SUFFIXES
-from birads_lib.errors import UsageError
+from benchmarks import feed, frozen, harness, merge, predict, sets, simulate, train
+from benchmarks.harness import FULL, QUICK, USUAL, Alternative, Result, Row, Target
+from birads_lib import Cascade
+from birads_lib.engines import DEFAULT, SUFFIXES
+from birads_lib.errors import DataError, UsageError
 from birads_lib.files import read_json
+from birads_lib.study.machine import describe_machine
 from birads_lib.tiles import merge_ddsm10
 from birads_lib.tiles.layout import HELD_OUT_COUNTS, TRAINING_COUNTS
 
@@ -98,11 +101,24 @@ def test_a_process_of_its_own_keeps_what_it_was_told():
     assert first == second != os.getpid()
 
 
+def test_a_process_of_its_own_may_have_another_environment(monkeypatch):
+    monkeypatch.setenv("BENCH_KEPT", "1")
+    monkeypatch.setenv("BENCH_DROPPED", "1")
+    with harness.OwnProcess({"BENCH_DROPPED": None, "BENCH_SET": "2"}) as process:
+        found = [process.call(os.getenv, f"BENCH_{n}") for n in ("KEPT", "DROPPED", "SET")]
+    assert found == ["1", None, "2"]
+    assert "BENCH_SET" not in os.environ
+
+
 def test_a_machine_is_described_without_paths():
     machine = harness.describe_machine()
     assert machine["cores"] == os.cpu_count()
     assert {"processor", "memory_gb", "python", "date", "commit"} <= machine.keys()
-    assert {"tensorflow", "keras", "numpy"} <= machine["packages"].keys()
+    assert {"tensorflow", "keras", "google-crc32c"} <= machine["packages"].keys()
+    ours = describe_machine()
+    assert {key: machine[key] for key in ours if key != "packages"} == {
+        key: ours[key] for key in ours if key != "packages"
+    }
     assert os.getcwd() not in json.dumps(machine)
 
 
@@ -138,7 +154,13 @@ def test_merging_is_measured_against_all_that_was_asked(kaggle_folder, tmp_path,
     wanted = {(r.over, r.under) for r in result.ratios}
     assert {(merge.OURS, other) for other in (merge.LOOP, merge.BATCHED, merge.PLAIN)} <= wanted
     assert all(row.median > 0 for row in result.rows)
-    assert len(result.targets) == 5
+    assert len(result.targets) == 6
+    assert [t.name for t in result.targets if "peak memory" in t.name] == [
+        f"peak memory of {what} of {result.facts['tiles']:,} tiles, bytes"
+        for what in ("a merge", "an audit")
+    ]
+    (exponent,) = (t for t in result.targets if "exponent" in t.name)
+    assert exponent.name == "exponent of time over 100 to 200 tiles"
     assert list((tmp_path / "bench").iterdir()) == []
 
 
@@ -155,9 +177,10 @@ def test_nothing_passes_where_nothing_should():
 def test_prediction_is_measured_at_the_sets_own_share_of_positives(store, tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "simulated_store", lambda tiles: store)
     result = predict.measure(QUICK, tmp_path / "no cascade")
+    assert result.facts["networks"].startswith("random weights")
     real = np.add(TRAINING_COUNTS, HELD_OUT_COUNTS)
     tiles = result.facts["tiles"]
-    ways = [f"cascade, {engine}" for engine in SUFFIXES]
+    ways = [f"{predict.TWO_STAGES}, {engine}" for engine in SUFFIXES]
     for way in ways:
         assert result.facts[f"share let through, {way}"] * tiles == pytest.approx(
             tiles * real[1:].sum() / real.sum(), abs=1
@@ -165,9 +188,105 @@ def test_prediction_is_measured_at_the_sets_own_share_of_positives(store, tmp_pa
     assert [row.name for row in result.rows] == [predict.EVERY_TILE, *ways]
 
 
-@pytest.mark.parametrize("variant", train.FEW, ids=lambda v: v.name)
-def test_a_variant_trains(variant):
-    assert train.segment_rate(variant, QUICK) > 0
+def test_a_shipped_cascade_is_measured_with_its_autoencoder_and_without(
+    store, tmp_path, monkeypatch
+):
+    keras.utils.set_random_seed(0)
+    parts = predict._random_parts(predict.SMALLEST)
+    side = keras.Input((40, 40, 1))
+    Cascade(parts["gate"], parts["scorer"], keras.Model(side, side * 0.5)).save(
+        tmp_path / "cascade", predict.FORMS
+    )
+    monkeypatch.setattr(predict, "simulated_store", lambda tiles: store)
+    monkeypatch.setattr(predict, "TILES", {USUAL: 40})
+    monkeypatch.setattr(predict, "REPEATS", {USUAL: 1})
+    result = predict.measure(USUAL, tmp_path / "cascade")
+    assert result.facts["networks"] == "of a trained cascade"
+    compared = [(r.over, r.under) for r in result.ratios if DEFAULT in r.over]
+    assert compared == [
+        (f"{predict.SHIPPED}, {DEFAULT}", predict.EVERY_TILE),
+        (f"{predict.SHIPPED}, {DEFAULT}", predict.ALL_THREE),
+        (f"{predict.TWO_STAGES}, {DEFAULT}", predict.EVERY_TILE),
+    ]
+    assert len(result.targets) == 2
+
+
+def test_the_full_size_is_refused_without_a_trained_cascade(tmp_path):
+    with pytest.raises(DataError, match="no cascade: no trained cascade; run `birads study`"):
+        predict.measure(FULL, tmp_path / "no cascade")
+
+
+def test_feeding_is_measured_alone_and_in_training(store, monkeypatch):
+    monkeypatch.setattr(feed, "simulated_store", lambda tiles: store)
+    result = feed.measure(QUICK)
+    assert [row.name for row in result.rows[:3]] == [feed.EPOCH, feed.FED, feed.CACHED]
+    assert all(row.median > 0 for row in result.rows)
+    assert [t.name for t in result.targets] == [
+        "tiles/s fed",
+        f"{feed.FED} / {feed.CACHED}",
+        f"peak memory of a gate epoch of {len(store):,} tiles, bytes",
+    ]
+
+
+def test_simulating_says_at_what_rate_it_reckons(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate, "BENCH", tmp_path / "bench")
+    result = simulate.measure(QUICK)
+    (target,) = result.targets
+    written = result.facts["tiles"]
+    assert target.name == f"minutes for {simulate.WHOLE:,} tiles, at the rate of {written:,}"
+    assert target.value == pytest.approx(simulate.WHOLE / result.rows[0].median / 60)
+    assert list((tmp_path / "bench").iterdir()) == []
+
+
+def test_a_frozen_backbone_is_measured_against_the_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(frozen, "BENCH", tmp_path)
+    result = frozen.measure(QUICK)
+    assert [row.name for row in result.rows] == [frozen.WHOLE, frozen.HEAD, frozen.ONCE]
+    assert result.ratios[0].value > 1, "a head alone is faster than all of it"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_is_measured_against_the_plain_script():
+    result = train.measure(QUICK)
+    assert [row.name for row in result.rows] == [train.PLAIN.name, train.OURS.name]
+    assert [(r.over, r.under) for r in result.ratios] == [(train.OURS.name, train.PLAIN.name)]
+    assert result.facts["seconds a tile, by the roofs"] > 0
+    assert "unset" in result.facts["plain script"]
+
+
+def test_only_the_plain_script_is_left_to_tensorflows_own_choice():
+    assert train.PLAIN.environment == {harness.ONEDNN: None}
+    assert train.OURS.environment == {harness.ONEDNN: "1"}
+    off = next(v for v in train.VARIANTS if v.onednn == "0")
+    assert off.environment == {harness.ONEDNN: "0"}
+
+
+def test_a_layout_without_kernels_is_recorded_and_ours_must_run(monkeypatch):
+    def rate(variant, size):
+        if variant.layout or variant == broken:
+            raise RuntimeError("Graph execution error:\n\nThe op only supports NHWC on the CPU.")
+        return 5.0
+
+    class Here:
+        def __init__(self, environment): ...
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_): ...
+        def call(self, function, *arguments):
+            return function(*arguments)
+
+    broken = None
+    monkeypatch.setattr(train, "OwnProcess", Here)
+    monkeypatch.setattr(train, "segment_rate", rate)
+    rates, refusals = train.rates_in_turns(train.VARIANTS, QUICK)
+    (layout,) = (v.name for v in train.VARIANTS if v.layout)
+    assert refusals == {layout: "refused: The op only supports NHWC on the CPU."}
+    assert layout not in rates
+    assert rates[train.OURS.name] == [5.0]
+    broken = train.OURS
+    with pytest.raises(RuntimeError):
+        train.rates_in_turns(train.VARIANTS, QUICK)
 
 
 def test_variants_have_names_of_their_own():
@@ -186,7 +305,30 @@ def test_only_a_whole_run_of_a_real_size_is_kept(questions, size, kept):
     assert (command.kept_at(questions, size, None) is not None) is kept
 
 
-def test_answers_are_written_where_they_were_asked_for(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def partial(tmp_path, monkeypatch):
+    """Where answers are kept as they come."""
+    monkeypatch.setattr(command, "PARTIAL", tmp_path / "bench" / "answers.json")
+    return command.PARTIAL
+
+
+def test_an_error_loses_no_earlier_answer(partial, monkeypatch, capsys):
+    def fails(size):
+        raise DataError("tiles: none")
+
+    answer = Result("How fast?", [Row.of("a", [2.0], "tiles/s")])
+    monkeypatch.setattr(merge, "measure", lambda size: answer)
+    monkeypatch.setattr(feed, "measure", fails)
+    assert command.main(["--only", "merge", "feed", "--size", QUICK]) == 2
+    assert list(read_json(partial)["results"]) == ["merge"]
+    assert capsys.readouterr().err == (
+        f"benchmarks: tiles: none; the answers before it are in {partial}\n"
+    )
+    assert command.main(["--only", "feed", "--size", QUICK]) == 2
+    assert capsys.readouterr().err == "benchmarks: tiles: none\n", "none is there any more"
+
+
+def test_answers_are_written_where_they_were_asked_for(tmp_path, partial, monkeypatch, capsys):
     answer = Result("How fast?", [Row.of("a", [2.0], "tiles/s")])
     monkeypatch.setattr(merge, "measure", lambda size: answer)
     out = tmp_path / "answers.json"

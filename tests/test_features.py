@@ -9,6 +9,7 @@ import pytest
 from birads_lib import features as module
 from birads_lib.errors import DataError, UsageError
 from birads_lib.features import backbone_features, train_frozen
+from birads_lib.files import read_json, sha256
 from birads_lib.networks.ordinal import OrdinalHead, predicted_category
 from birads_lib.tiles.feed import FeatureBatches
 from birads_lib.tiles.resizing import network_input, resize_tiles
@@ -176,6 +177,11 @@ def test_frozen_training_changes_the_head_alone_and_keeps_the_whole(images, tmp_
         np.testing.assert_array_equal(one, other)
     x = network_input(resize_tiles(images, SIZE), 3)
     np.testing.assert_allclose(whole(x), first.model(x), atol=1e-6)
+    described = read_json(path.with_suffix(".json"))
+    assert described["frozen"]
+    assert described["weights"] == first.digest
+    assert described["file"] == sha256(path)
+    assert len(described["history"]) == len(first.history)
     again = train_frozen(build, *parts, recipe, path, tmp_path / "features", 4)
     assert again.reused
     assert again.digest == first.digest

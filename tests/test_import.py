@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 LIMIT = 0.5  # s of processor time
 HEAVY = ("tensorflow", "keras", "torch", "jax")
+PACKAGE = Path(__file__).resolve().parents[1] / "birads_lib"
+LAYERS = (
+    {"errors"},
+    {"agreement", "devices", "engines", "files", "labels", "pretrained", "recipe", "replicas"},
+    {"export", "tiles"},
+    {"networks", "texture"},
+    {"metrics", "training"},
+    {"cascade", "recalibration"},
+    {"explain", "features", "quantization"},
+    {"study"},
+    {"deployment", "report"},
+    {"cli"},
+)
+"""Modules and packages, lowest first. Each imports, at its top, from lower layers alone."""
 
 
 def run(code: str) -> str:
@@ -42,6 +59,7 @@ def test_no_module_loads_tensorflow_before_a_network_is_needed():
         "birads_lib.tiles.pictures",
         "birads_lib.tiles.spectrum",
         "birads_lib.metrics",
+        "birads_lib.recipe",
         "birads_lib.study.graph",
         "birads_lib.study.sweeps",
         "birads_lib.cli",
@@ -83,3 +101,40 @@ def test_the_package_offers_cascade_without_loading_it():
 def test_an_unknown_name_of_the_package_is_an_attribute_error():
     code = "import birads_lib\ntry: birads_lib.nothing\nexcept AttributeError as e: print(e)"
     assert "nothing" in run(code)
+
+
+# Direction
+
+
+def imported_at_the_top(path: Path) -> Iterator[str]:
+    """Modules and packages of the library that a module's own level imports, by their first name.
+
+    What stands in a function, or under ``TYPE_CHECKING``, loads nothing by itself.
+    """
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == PACKAGE.name:
+            parts = str(node.module).split(".")
+            yield from parts[1:2] or [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+            yield from (parts[1] for parts in names if parts[0] == PACKAGE.name and parts[1:])
+
+
+def test_imports_run_one_way():
+    rank = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    against = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if own != "__init__":
+            against += [
+                f"{path.relative_to(PACKAGE)} imports {name}"
+                for name in imported_at_the_top(path)
+                if name != own and rank[name] >= rank[own]
+            ]
+    assert against == []
+
+
+def test_every_module_has_a_layer():
+    there = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    there |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert there == set().union(*LAYERS)

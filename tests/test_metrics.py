@@ -28,6 +28,7 @@ from birads_lib.metrics import (
     confusion_matrix,
     evaluate,
     in_words,
+    intervals_in_words,
     malignancy_by_grade,
     mcnemar,
     mean_with_interval,
@@ -422,15 +423,15 @@ def test_one_group_alone_gives_intervals_of_no_width():
     assert width(result["overall"]["auroc"]) == pytest.approx(0)
 
 
-def test_a_real_number_of_tiles_is_judged_in_seconds():
+def test_a_real_number_of_tiles_is_judged_within_ten_seconds():
     tiles = 55_885
     rng = np.random.default_rng(0)
     label = (rng.random(tiles) < 0.13).astype(int)
     gate = np.clip(rng.normal(0.3 + 0.3 * label, 0.2), 0, 1)
     table = table_of("gate", label, gate, group=rng.integers(0, 10_000, tiles))
-    start = time.perf_counter()
-    result = evaluate(table, "gate", replicates=200)
-    assert time.perf_counter() - start < 20
+    start = time.process_time()  # of the processor, since other tests run beside this one
+    result = evaluate(table, "gate", replicates=2000)
+    assert time.process_time() - start < 10
     assert width(result["overall"]["auroc"]) < 0.02
 
 
@@ -606,6 +607,15 @@ def test_a_figure_in_words(figure, form, words):
     assert in_words(figure, form) == words
 
 
+def test_intervals_by_tile_are_said_to_be_too_narrow():
+    table = random_table("gate", 60, 20)
+    assert intervals_in_words(evaluate(table, "gate", 20)) == "95 % intervals by group"
+    each = table.assign(group=table["tile"])
+    said = intervals_in_words(evaluate(each, "gate", 20))
+    assert said.startswith("95 % intervals by tile")
+    assert "too narrow" in said
+
+
 def test_three_decimals_unless_told():
     assert in_words({"value": 0.5, "interval": [0.25, 0.75]}) == "0.500 (0.250 to 0.750)"
 
@@ -674,8 +684,17 @@ def test_mcnemar_counts_what_only_one_got_right_and_agrees_with_the_binomial_tes
 
 def test_mcnemar_refuses_tables_of_different_tiles():
     first = random_table("gate", 80, 20)
-    with pytest.raises(DataError, match="different tiles"):
-        mcnemar(first, first.iloc[:-1], "gate")
+    for one, other in ((first, first.iloc[:-1]), (first.iloc[:-1], first)):
+        with pytest.raises(DataError, match="different tiles"):
+            mcnemar(one, other, "gate")
+
+
+def test_mcnemar_refuses_a_tile_that_stands_twice():
+    first = random_table("gate", 80, 20)
+    twice = pd.concat([first.iloc[:-1], first.iloc[:1]])
+    for one, other in ((first, twice), (twice, first)):
+        with pytest.raises(DataError, match=f"tile {first['tile'][0]} stands twice"):
+            mcnemar(one, other, "gate")
 
 
 # BI-RADS

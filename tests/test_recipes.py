@@ -12,8 +12,9 @@ from keras import layers
 
 from birads_lib import training
 from birads_lib.errors import UsageError
+from birads_lib.recipe import FINE_TUNING, Effort, Recipe
 from birads_lib.tiles.feed import TileBatches
-from birads_lib.training import FINE_TUNING, Recipe, compile_for, train
+from birads_lib.training import compile_for, train
 
 SHAPE = (4, 4, 1)
 STEPS = 3  # an epoch
@@ -236,3 +237,72 @@ def test_network_without_a_backbone_cannot_be_frozen(parts, tmp_path):
 def test_wrong_recipes_are_named(values, message):
     with pytest.raises(UsageError, match=message):
         Recipe(**{"task": "gate", "epochs": 3, **values})
+
+
+@pytest.mark.parametrize(
+    "effort",
+    [{}, {"optimiser": "momentum", "schedule": "staircase", "average": 0.5}],
+    ids=["adam", "momentum, averaged"],
+)
+def test_seeds_that_share_their_traced_steps_learn_what_each_learns_alone(
+    effort, parts, tmp_path, monkeypatch
+):
+    """Drop-out, optimiser, averages and the schedule all start anew."""
+
+    def build():
+        tile = keras.Input(SHAPE)
+        x = layers.Flatten()(layers.Rescaling(1 / 127.5, offset=-1.0)(tile))
+        x = layers.BatchNormalization()(layers.Dense(3, activation="tanh")(x))
+        return keras.Model(tile, layers.Dense(1, activation="sigmoid")(layers.Dropout(0.3)(x)))
+
+    def digests(name, traced):
+        return [
+            train(
+                build, *parts, Recipe("gate", 3, 0.05, seed=seed, **effort),
+                tmp_path / f"{name}_{number}.keras", traced=traced,
+            ).digest
+            for number, seed in enumerate((0, 1, 0))
+        ]  # fmt: skip
+
+    alone = digests("alone", None)
+    compiled = []
+    compile_model = training.compile_for
+    monkeypatch.setattr(
+        training, "compile_for", lambda *given: compiled.append(1) or compile_model(*given)
+    )
+    assert digests("shared", training.TracedSteps()) == alone
+    assert len(compiled) == 1
+    assert alone[0] != alone[1]
+
+
+def test_another_recipe_is_traced_anew(parts, tmp_path, monkeypatch):
+    steps, kept = training.TracedSteps(), []
+    compiled = steps.compiled
+    monkeypatch.setattr(steps, "compiled", lambda *given: kept.append(compiled(*given)) or kept[-1])
+    for number, rate in enumerate((0.01, 0.01, 0.02)):
+        recipe = Recipe("gate", 1, rate, seed=number)
+        train(network, *parts, recipe, tmp_path / f"{number}.keras", traced=steps)
+    assert kept[0] is kept[1]
+    assert kept[2] is not kept[1]
+
+
+def test_an_unknown_effort_lists_the_known_ones():
+    assert Effort.of({"epochs": 3}).batch_size == 32
+    with pytest.raises(UsageError, match=r"unknown 'epoch'; use one of .*batch_size, epochs"):
+        Effort.of({"epoch": 3})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "epochs are missing"),
+        ({"epochs": 0}, "epochs 0"),
+        ({"epochs": "three"}, "expected numbers"),
+        ({"epochs": 3, "batch_size": 0}, "batch_size 0"),
+        ({"epochs": 3, "schedule": "stairs"}, "unknown 'stairs'; use one of cosine, staircase"),
+    ],
+)
+def test_an_effort_that_does_not_fit_is_refused(settings, message):
+    with pytest.raises(UsageError, match=message) as error:
+        Effort.of(settings)
+    assert "\n" not in str(error.value)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -57,8 +59,11 @@ CONFIG_KEYS: dict[str, tuple[str, ...]] = {
     "sphinx": ("config", "extra_extensions", "local_extensions"),
 }
 SPHINX_KEYS = {
+    "autodoc_member_order",
+    "autodoc_typehints_format",
     "bibtex_default_style",
     "bibtex_reference_style",
+    "html_context",
     "html_css_files",
     "html_extra_path",
     "html_js_files",
@@ -66,9 +71,13 @@ SPHINX_KEYS = {
     "language",
     "mathjax_path",
     "myst_heading_anchors",
+    "napoleon_numpy_docstring",
+    "napoleon_use_ivar",
+    "napoleon_use_rtype",
     "nb_merge_streams",
     "nb_render_image_options",
     "nb_render_markdown_format",
+    "nitpick_ignore_regex",
     "suppress_warnings",
     "templates_path",
 }
@@ -168,11 +177,54 @@ def test_environment_installs_the_lock_and_nothing_else() -> None:
     assert python[0] in PYTHONS
 
 
+def test_binder_installs_the_project_over_the_environment() -> None:
+    script = ROOT / "postBuild"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().splitlines()[-1] == "pip install --no-deps -e ."
+    assert script.read_text().splitlines()[-1] in (ROOT / "environment.yml").read_text()
+
+
 def test_pythons_tested_are_those_allowed() -> None:
     allowed = SpecifierSet(_project()["requires-python"])
     matrix = _yaml(".github/workflows/test.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert tuple(matrix) == PYTHONS
     assert [f"3.{minor}" for minor in range(30) if f"3.{minor}.1" in allowed] == list(PYTHONS)
+
+
+# Commands
+
+
+def _makefile() -> str:
+    return (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ["README.md", ".ci/run", "Makefile", "book"])
+def test_every_make_command_that_is_named_exists(path: str) -> None:
+    files = sorted((ROOT / path).glob("*.md")) if (ROOT / path).is_dir() else [ROOT / path]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    named = re.findall(r"(?:^[#\s]*|`)make ([a-z]+)", text, re.M)
+    assert named
+    assert set(named) <= set(re.findall(r"^([a-z]+):", _makefile(), re.M))
+
+
+def test_ci_runs_the_readmes_test_command_and_nothing_else() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    commands = [line for line in script if not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["make test"]
+    assert re.search(r"^make test\b", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+
+
+@pytest.mark.parametrize("version", ["3.10", *PYTHONS, "3.14"])
+def test_another_python_is_refused_in_one_line_before_anything_is_installed(version: str) -> None:
+    (check,) = re.findall(r"^\t@\$\(PYTHON\) -c '(.*version_info.*)'$", _makefile(), re.M)
+    number = tuple(map(int, version.split(".")))
+    posed = f"import sys; sys.version_info = {(*number, 1)}; exec({check!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", posed], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == (version in PYTHONS)
+    assert done.stderr.count("\n") == (version not in PYTHONS)
+    assert version in PYTHONS or "PYTHON=" in done.stderr
 
 
 # Papers

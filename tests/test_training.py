@@ -138,6 +138,42 @@ def test_learns_what_can_be_told_apart(task, classes, tmp_path):
     assert (called == validation[0][1]).mean() > 0.9
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_gpus_settings_train_too(policy, tmp_path, monkeypatch, interrupt):
+    """What a GPU would choose, on this processor: half precision, compiled by XLA."""
+    settings = training.Settings(policy, True, "as on a GPU")
+    monkeypatch.setattr(training, "precision_for", lambda devices, replicas: settings)
+    compiled = []
+    whole = keras.Model.fit
+
+    def fit(model, *given, **named):
+        compiled.append(model.jit_compile)
+        return whole(model, *given, **named)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+
+    def build():
+        tile = keras.Input(SHAPE)
+        x = layers.Flatten()(layers.Rescaling(1 / 127.5, offset=-1.0)(tile))
+        x = layers.Dense(8, activation="tanh", name="inner")(x)
+        return keras.Model(tile, layers.Dense(1, activation="sigmoid", dtype="float32")(x))
+
+    recipe, path = Recipe("gate", 6, 0.03), tmp_path / "toy.keras"
+    interrupt(3)
+    with pytest.raises(KeyboardInterrupt):
+        train(build, *parts(), recipe, path)
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "precision_for", lambda devices, replicas: settings)
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    trained = train(build, *parts(), recipe, path)
+    assert len(compiled) == 6, "it went on where it stopped"
+    assert all(compiled)
+    assert trained.model.get_layer("inner").dtype_policy.name == policy
+    assert trained.model.get_layer("inner").kernel.dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32", "the session's own stays"
+    assert trained.history["val_sensitivity"].iloc[-1] > 0.9
+
+
 def test_denoising_learns_and_has_no_class_figures(tmp_path):
     images, _ = separable(64, 2, seed=1)
     batches = TileBatches(images, images, SHAPE, batch_size=8, seed=0, noise=20)

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from birads_lib.errors import DataError, UsageError, one_of
-
-EFFICIENTNETS = tuple(f"EfficientNetB{i}" for i in range(8))
-MOBILENET_SIDES = (96, 128, 160, 192, 224)
-"""Input sizes, px, that MobileNetV2's ImageNet weights come in; others take the last."""
-
-WEIGHTS_FILES = {
-    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{side}_no_top.h5",
-    "MobileNetV3Small": "weights_mobilenet_v3_small_224_{alpha}_float_no_top_v2.h5",
-    "ResNet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "VGG16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-}
-"""ImageNet weights in Keras' cache; other networks' are called ``NAME_notop.h5``."""
-
-Weights = str | os.PathLike[str] | None
+from birads_lib.errors import DataError, UsageError
+from birads_lib.pretrained import IMAGENET, Weights, check_weights
 
 
 def build_backbone(
@@ -46,9 +32,8 @@ def build_backbone(
     build = getattr(keras.applications, name, None)
     if not callable(build):
         raise UsageError(f"backbone: keras.applications has no {name!r}; try EfficientNetB0")
-    if weights == "imagenet":
-        _refuse_download(name, input_shape, options.get("alpha", 1.0))
-    elif weights is not None:
+    check_weights(name, input_shape[:2], weights, options.get("alpha", 1.0))
+    if weights is not None and weights != IMAGENET:
         return _with_weights_file(build, input_shape, Path(weights), options)
     return build(input_shape=input_shape, weights=weights, include_top=False, **options)
 
@@ -87,8 +72,6 @@ def check_clip(network: str, clip: int | None, blocks: Sized) -> None:
 def _with_weights_file(
     build: Any, input_shape: tuple[int, int, int], path: Path, options: dict[str, Any]
 ) -> keras.Model:
-    if not path.is_file():
-        raise DataError(f"{path}: no such weights file; give a .keras or .weights.h5 file")
     model = build(input_shape=input_shape, weights=None, include_top=False, **options)
     try:
         if path.suffix == ".keras":
@@ -102,20 +85,6 @@ def _with_weights_file(
             "give weights of the same network without its top"
         ) from None
     return model
-
-
-def _refuse_download(name: str, input_shape: tuple[int, int, int], alpha: float) -> None:
-    """Raise unless Keras already holds the ImageNet weights in its cache."""
-    cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-    height, width = input_shape[:2]
-    side = height if height == width and height in MOBILENET_SIDES else MOBILENET_SIDES[-1]
-    pattern = WEIGHTS_FILES.get(name, f"{name.lower()}_notop.h5")
-    file = pattern.format(alpha=float(alpha), side=side)
-    if not (cache / file).is_file():
-        raise DataError(
-            f"weights: ImageNet weights of {name} are not in {cache / file}; nothing is downloaded "
-            "here: fetch them once with keras.applications, or give weights=None or a file"
-        )
 
 
 def read_model(path: Path) -> keras.Model:
@@ -132,12 +101,3 @@ def weights_digest(model: keras.Model) -> str:
     for value in model.get_weights():
         digest.update(value.tobytes())
     return digest.hexdigest()
-
-
-def check_backbone(name: str) -> str:
-    """Return the name of an EfficientNet.
-
-    Raises:
-        UsageError: It is not one of ``EFFICIENTNETS``.
-    """
-    return one_of("backbone", name, EFFICIENTNETS)

@@ -8,12 +8,9 @@ import keras
 from keras import layers
 
 from birads_lib.errors import UsageError
-from birads_lib.networks.backbones import (
-    Weights,
-    build_backbone,
-    cut_after,
-)
+from birads_lib.networks.backbones import build_backbone, cut_after
 from birads_lib.networks.normalization import with_fused_normalization
+from birads_lib.pretrained import Weights
 
 FIRST_CONVOLUTION = "Conv1"
 SMALLEST_SIDE = 32  # px, MobileNetV2 halves its input five times

@@ -17,13 +17,7 @@ from keras import layers
 
 from birads_lib.errors import UsageError, one_of
 from birads_lib.labels import LESION_CODES
-from birads_lib.networks.backbones import (
-    EFFICIENTNETS,
-    Weights,
-    build_backbone,
-    check_clip,
-    cut_after,
-)
+from birads_lib.networks.backbones import build_backbone, check_clip, cut_after
 from birads_lib.networks.gate import SMALLEST_SIDE, gate_head
 from birads_lib.networks.googlenet import DROPOUT, googlenet
 from birads_lib.networks.normalization import with_fused_normalization
@@ -31,29 +25,12 @@ from birads_lib.networks.scorer import PLAIN_FILTERS, PRINTED_INPUT, plain_cnn
 from birads_lib.networks.shufflenet import shufflenet
 from birads_lib.networks.spatial_transformer import SpatialTransformer
 from birads_lib.networks.squeezenet import squeezenet
+from birads_lib.pretrained import EFFICIENTNETS, GATE_BACKBONES, SCORER_BACKBONES, STN, Weights
 
 REGION_FILTERS = (8, 16)
 REGION_SHRINKS = 2 ** len(REGION_FILTERS)  # times, before the region is drawn at full size
 IMAGENET_GREY = (-103.939, -116.779, -123.68)
 """What ResNet50 and VGG16 had subtracted from blue, green and red of ImageNet, minus."""
-
-GATE_BACKBONES = (
-    "MobileNetV2",
-    "SqueezeNet1.1",
-    "ShuffleNetV2",
-    "MobileNetV3Small",
-    EFFICIENTNETS[0],
-)
-STN = "GoogLeNet-STN"
-SCORER_BACKBONES = (
-    "ResNet50",
-    "VGG16",
-    "GoogLeNet",
-    STN,
-    "PlainCNN",
-    *EFFICIENTNETS,
-    "TwoStageCNN",
-)
 
 BLOCKS = {
     "MobileNetV2": "block_{}_",

@@ -6,6 +6,7 @@ the same calculation can be tried on others.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -154,6 +155,15 @@ def column_totals(diagonal: int, off: int, rate: float, others: int = 3) -> list
     return tried[fits].tolist()
 
 
+def fitting_totals(matrix: Any = paper.TABLE_1, rates: Sequence[float] = RATES) -> list[list[int]]:
+    """For each column, every whole total that gives its cells; see ``integer_solutions``."""
+    cells, constants = np.asarray(matrix), column_constants(matrix)
+    return [
+        [] if off is None else column_totals(int(cells[k, k]), off, rate, len(cells) - 1)
+        for k, (rate, off) in enumerate(zip(rates, constants, strict=True))
+    ]
+
+
 def integer_solutions(
     matrix: Any = paper.TABLE_1, rates: Sequence[float] = RATES, total: int = paper.INFECTED
 ) -> list[tuple[int, ...]]:
@@ -171,14 +181,8 @@ def integer_solutions(
         All solutions; empty if there is none. That there is one entry is the proof that the
         solution is unique, since T p rounds to the diagonal for few T and all are tried.
     """
-    cells, constants = np.asarray(matrix), column_constants(matrix)
-    solutions: list[tuple[int, ...]] = [()]
-    for k, (rate, off) in enumerate(zip(rates, constants, strict=True)):
-        if off is None:
-            return []
-        fits = column_totals(int(cells[k, k]), off, rate, len(cells) - 1)
-        solutions = [(*before, fit) for before in solutions for fit in fits]
-    return [totals for totals in solutions if sum(totals) == total]
+    found = itertools.product(*fitting_totals(matrix, rates))
+    return [totals for totals in found if sum(totals) == total]
 
 
 def percent_rates(matrix: Any = paper.TABLE_1) -> list[list[int]]:

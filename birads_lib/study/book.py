@@ -6,20 +6,51 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import yaml
 
 from birads_lib.errors import ChapterError, DataError
-from birads_lib.files import read_json, whole_folder
+from birads_lib.files import whole_folder
+from birads_lib.study.demo import DEMO, write_demo
+from birads_lib.study.downloads import DOWNLOADS, copy_downloads
 from birads_lib.study.notebooks import refuse_errors
+from birads_lib.study.pages import chapter_header, fill_page
 from birads_lib.study.profiles import BUILD, CHAPTERS
 
 HTML = BUILD / "html"
 MATHJAX_PACKAGE, MATHJAX = "sphinx-mathjax-offline", "tex-chtml.js"
-SOURCES = ("_config.yml", "_toc.yml")
+CONFIG, CONTENTS = "_config.yml", "_toc.yml"
 OPTIONS = ("--all", "-n", "-W", "--keep-going", "-q")
+QUIET = {"PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"}
+GITHUB = "https://github.com"
+LAUNCHERS = {
+    "notebook_interface": "jupyterlab",
+    "binderhub_url": "https://mybinder.org",
+    "colab_url": "https://colab.research.google.com",
+}
+"""Services that open a notebook of a public GitHub repository, as the theme knows them."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The public repository that a book is built from.
+
+    Attributes:
+        address: ``https://github.com/OWNER/NAME``.
+        commit: Full SHA of the commit, so that links show what made the book.
+    """
+
+    address: str
+    commit: str
+
+    def notebook(self, chapter: str) -> str:
+        """Address of a chapter's tracked notebook."""
+        return f"{self.address}/blob/{self.commit}/notebooks/{chapter}.ipynb"
 
 
 def build_book(run: Path, html: Path = HTML) -> Path:
@@ -36,52 +67,105 @@ def build_book(run: Path, html: Path = HTML) -> Path:
         Path of the first page.
 
     Raises:
-        DataError: A chapter has not been executed.
+        DataError: A chapter has not been executed, or the run lacks what a page shows.
         ChapterError: A chapter holds an error, or the build warned or failed.
     """
-    staging = BUILD / "book"
+    staging, repository = BUILD / "book", published_from()
     shutil.rmtree(staging, ignore_errors=True)
-    shutil.copytree("book", staging / "book")
-    (staging / "notebooks").mkdir()
-    for name in SOURCES:
-        shutil.copy(name, staging)
-    shutil.copytree("book/_static", staging / "_static")
+    stage_pages(run, staging)
+    stage_chapters(run, staging / "notebooks", repository)
+    stage_config(staging, repository)
     copy_mathjax(staging / "extra" / "mathjax")
-    with open(staging / "book" / "figure_index.md", "a") as page:
-        page.write(figure_index(run))
-    for chapter in CHAPTERS:
-        executed = run / "notebooks" / f"{chapter}.ipynb"
-        if not executed.exists():
-            raise DataError(f"{executed}: chapter has not run; run `birads study`")
-        refuse_errors(chapter, nbformat.read(executed, as_version=4))
-        shutil.copy(executed, staging / "notebooks")
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staging), *OPTIONS],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )
-    built = staging / "_build" / "html"
-    if done.returncode or not (built / "index.html").exists():
-        raise ChapterError(f"the book did not build:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    copy_downloads(run, staging / "extra" / DOWNLOADS)
+    write_demo(run, staging / "extra" / DEMO)
+    built = run_jupyter_book(staging)
     with whole_folder(html, "index.html") as partial:
         shutil.copytree(built, partial, dirs_exist_ok=True)
     return html / "index.html"
 
 
-def figure_index(run: Path) -> str:
-    """Every figure and table of a run as a Markdown table: what it is, where, and its digest."""
-    lines = ["| | chapter | what it shows | SHA-256 |", "|---|---|---|---|"]
-    described = [read_json(path) for path in sorted((run / "figures").glob("*.json"))]
-    for figure in sorted(described, key=lambda d: (CHAPTERS.index(d["chapter"]), d["name"])):
-        chapter, name = figure["chapter"], figure["name"]
-        caption = figure["caption"].split(" [")[0].replace("|", "\\|")
-        lines.append(
-            f"| `{name}` | [{chapter}](../notebooks/{chapter}.ipynb) | {caption} "
-            f"| `{figure['sha256'][:12]}` |"
-        )
-    return "\n".join(lines) + "\n"
+def stage_pages(run: Path, staging: Path) -> None:
+    """Copy the prose pages, with the parts that are made from a run, and the static files."""
+    shutil.copytree("book", staging / "book")
+    shutil.copytree("book/_static", staging / "_static")
+    for page in (staging / "book").glob("*.md"):
+        page.write_text(fill_page(page.read_text(encoding="utf-8"), run), encoding="utf-8")
+
+
+def stage_chapters(run: Path, target: Path, repository: Repository | None) -> None:
+    """Copy the executed chapters, each with links to its files after its first cell.
+
+    Raises:
+        DataError: A chapter has not been executed.
+        ChapterError: A chapter holds an error.
+    """
+    target.mkdir()
+    for chapter in CHAPTERS:
+        executed = run / "notebooks" / f"{chapter}.ipynb"
+        if not executed.exists():
+            raise DataError(f"{executed}: chapter has not run; run `birads study`")
+        notebook = nbformat.read(executed, as_version=4)
+        refuse_errors(chapter, notebook)
+        header = chapter_header(chapter, repository and repository.notebook(chapter))
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(header, id="chapter-files"))
+        nbformat.write(notebook, target / executed.name)
+
+
+def stage_config(staging: Path, repository: Repository | None) -> None:
+    """Copy the book's configuration; launch buttons only where what they open is there."""
+    shutil.copy(CONTENTS, staging)
+    if repository is None:
+        shutil.copy(CONFIG, staging)
+        return
+    config: dict[str, Any] = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
+    config["repository"] = {"url": repository.address, "branch": repository.commit}
+    config["launch_buttons"] = LAUNCHERS
+    (staging / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def published_from() -> Repository | None:
+    """The GitHub repository whose workflow builds this book; ``None`` anywhere else.
+
+    A workflow's variables alone do not tell: its tests build books in folders that are not
+    the repository's. The folder must be a checkout of it, at the workflow's commit.
+    """
+    server, name, commit = (
+        os.environ.get(f"GITHUB_{key}", "") for key in ("SERVER_URL", "REPOSITORY", "SHA")
+    )
+    address = f"{server}/{name}"
+    if server != GITHUB or not name or not commit:
+        return None
+    if _git("remote", "get-url", "origin").removesuffix(".git") != address:
+        return None
+    return Repository(address, commit) if _git("rev-parse", "HEAD") == commit else None
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the folder; nothing if it is no checkout."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def run_jupyter_book(staging: Path) -> Path:
+    """Build the pages of a folder; the folder of the built ones.
+
+    Raises:
+        ChapterError: The build warned or failed.
+    """
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staging), *OPTIONS],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **QUIET},
+    )
+    built = staging / "_build" / "html"
+    if done.returncode or not (built / "index.html").exists():
+        raise ChapterError(f"the book did not build:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    return built
 
 
 def copy_mathjax(target: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from birads_lib.metrics import in_words, mean_with_interval
+from birads_lib.errors import one_of
+from birads_lib.metrics import REPLICATES, in_words, mean_with_interval
 from birads_lib.study.run import Run
-from birads_lib.tiles.calcifications import CALCIFIED, MEASURES, change, lesion_contrasts
+from birads_lib.tiles.calcifications import CALCIFIED, MEASURES, lesion_contrasts
 from birads_lib.tiles.phantom.truth import PhantomTruth
 
 TRAINING = "training"  # the origin of tiles that are not held out
@@ -51,6 +52,27 @@ def contrast_changes(contrasts: pd.DataFrame) -> dict[str, dict[str, Any]]:
         }
         for measure in MEASURES
     }
+
+
+def change(
+    contrasts: pd.DataFrame, measure: str = "contrast_to_noise", replicates: int = REPLICATES
+) -> dict[str, Any]:
+    """Mean paired difference over lesions, after less before, with its 95 % interval.
+
+    Args:
+        contrasts: From ``calcifications.lesion_contrasts``.
+        measure: One of ``MEASURES``.
+        replicates: Of the bootstrap over patients.
+
+    Returns:
+        ``{"value", "interval"}``, in grey levels unless it is the ratio.
+
+    Raises:
+        UsageError: Another measure.
+    """
+    one_of("measure", measure, MEASURES)
+    difference = contrasts[f"{measure}_after"] - contrasts[f"{measure}_before"]
+    return mean_with_interval(difference.to_numpy(), contrasts["patient"], replicates)
 
 
 def contrast_table(changes: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from birads_lib.errors import DataError
+from birads_lib.features import head_path
 from birads_lib.files import read_json
 from birads_lib.networks import (
     attention_scorer,
@@ -198,7 +199,7 @@ class Training:
 def trainings_of_run(
     models: Path, profile: str, table: pd.DataFrame, split: pd.Series
 ) -> dict[str, Training]:
-    """The trainings that a run did.
+    """The trainings that a run did; with a frozen backbone the scorer's is that of its head.
 
     Args:
         models: The run's folder of models.
@@ -220,10 +221,28 @@ def trainings_of_run(
         learning, steering = (
             min(most, int((taken & (split == part)).sum())) for part in ("train", "validation")
         )
-        model = read_model(path)
+        model = read_model(head_path(path) if backbone_frozen(path) else path)
         step = cost_of(model, given["BATCH_SIZE"])
         found[stage] = Training(step, learning, steering, given["EPOCHS"])
     return found
+
+
+def backbone_frozen(path: Path) -> bool:
+    """Whether a model's backbone stayed as it came, so that only its head was trained."""
+    described = path.with_suffix(".json")
+    return described.is_file() and bool(read_json(described).get("frozen"))
+
+
+def whole_pace(pace: pd.DataFrame, models: Path) -> pd.Series:
+    """Operations a second by which whole networks are projected.
+
+    A head on kept features says nothing of its backbone; the gate, a network of the same
+    kind, then stands for it.
+    """
+    reached = pace["operations/s"].copy()
+    if backbone_frozen(models / f"{TRAINED['scorer']}.keras"):
+        reached["scorer"] = reached["gate"]
+    return reached
 
 
 def trainings_of_paper(networks: Mapping[str, keras.Model], profile: str) -> dict[str, Training]:

@@ -29,6 +29,8 @@ from birads_lib.tiles.layout import TILE
 from birads_lib.tiles.store import TileStore
 
 DEMO = "demo"
+SOURCES = Path("book", DEMO)
+PROGRAM = (".js", ".css")
 MANIFEST = "manifest.json"
 ENGINE = (
     "ort.wasm.min.mjs",
@@ -62,6 +64,9 @@ def write_demo(run: Path, target: Path) -> None:
         ChapterError: The engine could not be fetched.
     """
     target.mkdir(parents=True)
+    for path in sorted(SOURCES.iterdir()):
+        if path.suffix in PROGRAM:
+            shutil.copy(path, target)
     cascade = run / "models" / "cascade"
     described = read_json(cascade / DESCRIPTION)
     copy_engine(target / "ort")

@@ -160,6 +160,11 @@ def tile_rows(
     return figure
 
 
+def spread_out(images: NDArray[np.uint8], count: int = 6) -> NDArray[np.uint8]:
+    """At most ``count`` of some images (N, H, W), evenly spread over them."""
+    return images[:: max(1, len(images) // count)][:count]
+
+
 def class_examples(images: NDArray[np.uint8], labels: NDArray[np.int64], each: int = 6) -> Figure:
     """The first ``each`` tiles of each class, a row a class."""
     rows = [

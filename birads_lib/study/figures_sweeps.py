@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
 from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
 
 from birads_lib.study.figures import OURS, PALETTE, PAPER, WIDTH
 
@@ -17,6 +21,8 @@ LEAST = 2.2  # inches
 MARKERS = "osD^v"
 STEPS = (1, 2, 5)  # of a logarithmic axis, a decade
 MILLION = 1e6
+CORNERS = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]])  # x, y, 1: of what is seen
+MARGIN = 0.06  # of a tile's side
 
 
 def paired_differences(
@@ -60,22 +66,65 @@ def paired_differences(
 def quality_against_cost(points: pd.DataFrame, chance: float = 0.5) -> Figure:
     """Quality of networks over what a tile costs them, a point with its interval each.
 
+    Two panels: over multiply-adds, which are counted, and over milliseconds, measured.
+
     Args:
-        points: By name: ``multiply_adds`` of a tile (> 0), ``value`` (AUROC), ``low``, ``high``.
+        points: By name: ``multiply_adds`` (> 0) and ``milliseconds`` (> 0) of a tile,
+            ``value`` (AUROC), ``low``, ``high``.
         chance: AUROC of one who knows nothing, drawn as a line.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.85, 4))
-    axis.axhline(chance, color="#444444", linewidth=1, linestyle=":", label="chance")
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH * 1.15, 4), sharey=True)
+    costs = {"multiply_adds": MILLION, "milliseconds": 1.0}
+    for axis, (cost, unit) in zip(axes, costs.items(), strict=True):
+        axis.axhline(chance, color="#444444", linewidth=1, linestyle=":", label="chance")
+        _quality_points(axis, points, cost, unit)
+    axes[0].set(xlabel="million multiply-adds a tile", ylabel="AUROC, 95 % interval")
+    axes[1].set(xlabel="milliseconds a tile, one at a time")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    return figure
+
+
+def _quality_points(axis: Axes, points: pd.DataFrame, cost: str, unit: float) -> None:
+    """A point for each network over one cost, on a logarithmic axis labelled in ``unit``."""
     for (name, row), marker, colour in zip(points.iterrows(), MARKERS, PALETTE, strict=False):
         reach = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
         axis.errorbar(
-            row["multiply_adds"], row["value"], yerr=reach, fmt=marker, color=colour,
-            capsize=3, label=name,
-        )  # fmt: skip
-    axis.set(xscale="log", xlabel="million multiply-adds a tile", ylabel="AUROC, 95 % interval")
+            row[cost], row["value"], yerr=reach, fmt=marker, color=colour, capsize=3, label=name
+        )
+    axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=STEPS))
-    axis.xaxis.set_major_formatter(lambda count, _: f"{count / MILLION:g}")
+    axis.xaxis.set_major_formatter(lambda count, _: f"{count / unit:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.grid(alpha=0.3, which="both")
-    figure.legend(loc="outside right upper")
+
+
+def sampled_quadrilaterals(
+    tiles: NDArray[np.uint8], names: Sequence[str], affine: Sequence[NDArray[np.float32]]
+) -> Figure:
+    """Tiles with the quadrilateral that a spatial transformer reads of each.
+
+    Its dot is the corner that becomes the upper left one of what the network sees.
+
+    Args:
+        tiles: uint8 (N, S, S).
+        names: Over each tile.
+        affine: Of each tile, (2, 3), from places of what is seen to places in the tile,
+            -1..1 from edge to edge.
+    """
+    side = tiles.shape[1] - 1
+    corners = [side * (CORNERS @ np.asarray(found).T + 1) / 2 for found in affine]
+    edges = np.concatenate([*corners, [[0, 0], [side, side]]])
+    low, high = edges.min() - MARGIN * side, edges.max() + MARGIN * side
+    columns = min(len(tiles), 4)
+    rows = -(-len(tiles) // columns)
+    size = WIDTH, WIDTH / columns * rows * 1.15
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, tile, name, places in zip(axes.flat, tiles, names, corners, strict=False):
+        axis.imshow(tile, vmin=0, vmax=255)
+        axis.add_patch(Polygon(places, fill=False, edgecolor=PAPER, linewidth=2))
+        axis.plot(*places[0], "o", color=PAPER)
+        axis.set(xlim=(low, high), ylim=(high, low))
+        axis.set_title(name, fontsize=9)
     return figure

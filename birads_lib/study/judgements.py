@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from birads_lib.labels import BIRADS, CLASSES, LESION_CODES
 from birads_lib.study import arithmetic, paper
@@ -26,15 +27,24 @@ class Judgement:
 
     Attributes:
         recomputed: A number, several, or words; ``None`` where nothing can be computed.
-        verdict: ``HOLDS``, ``NOTE``, ``FAILS`` or ``UNTESTABLE``.
+        verdict: ``HOLDS``, ``NOTE``, ``FAILS`` or ``UNTESTABLE``; of what was measured one of
+            ``verdicts.WORDS``.
         why: A sentence or two.
         data: What it rests on beside the paper; empty if the paper alone.
+        measured, interval: A run's value, or several, each with its 95 % interval; ``None``
+            if nothing was measured.
+        protocol: How tiles were divided and which were scored.
+        seeds: Of the trainings measured.
     """
 
     recomputed: Any
     verdict: str
     why: str
     data: str = ""
+    measured: Any = None
+    interval: Any = None
+    protocol: str | None = None
+    seeds: tuple[int, ...] = ()
 
 
 def judgements() -> dict[str, Judgement]:
@@ -121,6 +131,13 @@ def _files() -> dict[str, Judgement]:
         "dataset-label-normal": Judgement(
             [0, 1], HOLDS, "The records carry a feature of that name with these values.", DATA
         ),
+        "dataset-two-classes": Judgement(
+            ["C1", "C2 to C5"],
+            NOTE,
+            "The feature for normal or not has two values. The other feature has five labels, and "
+            "the second class holds four of them.",
+            DATA,
+        ),
         "dataset-c1": Judgement(
             [c.title for c in CLASSES if c.pathology != "malignant"],
             NOTE,
@@ -191,6 +208,16 @@ def _birads() -> dict[str, Judgement]:
         "introduction-seven-categories": Judgement(
             len(BIRADS), HOLDS, "The atlas has the categories 0 to 6.", atlas
         ),
+        "birads-seven-types": Judgement(
+            len(BIRADS), HOLDS, "The atlas has the categories 0 to 6.", atlas
+        ),
+        "birads-stage": Judgement(
+            "likelihood of malignancy",
+            FAILS,
+            "A category states how likely cancer is before it is proven, and what to do next. It "
+            "names no stage.",
+            atlas,
+        ),
         "introduction-order": Judgement(
             [entry.likelihood for entry in BIRADS],
             NOTE,
@@ -213,6 +240,28 @@ def _birads() -> dict[str, Judgement]:
         "birads-4": stated(4, NOTE, "The atlas gives over 2 % and under 95 %."),
         "birads-5": stated(5, NOTE, "The atlas gives 95 % or more."),
         "birads-6": stated(6, FAILS, "In the atlas category 6 follows a biopsy."),
+    }
+
+
+def _staging() -> dict[str, Judgement]:
+    staging = "the AJCC's staging"
+    return {
+        "dataset-stage-ways": Judgement(
+            1,
+            FAILS,
+            "TNM gives a stage. The other one named, BI-RADS, gives a likelihood of malignancy.",
+            staging,
+        ),
+        "dataset-tnm-methods": Judgement(
+            ["T", "N", "M"], NOTE, "T, N and M are three parts of one system.", staging
+        ),
+        "dataset-tnm-stages": Judgement(
+            "0 to IV",
+            NOTE,
+            "The stages run from 0 to IV. The data set records no T, N or M, so none of its tiles "
+            "has a stage.",
+            staging,
+        ),
     }
 
 
@@ -423,8 +472,28 @@ def _elsewhere() -> dict[str, Judgement]:
 
 
 PARTS: Sequence[Callable[[], dict[str, Judgement]]] = (
-    _counts, _files, _labels, _birads, _gate, _table_1, _table_2, _structure, _elsewhere,
+    _counts, _files, _labels, _birads, _staging, _gate, _table_1, _table_2, _structure, _elsewhere,
 )  # fmt: skip
+
+
+def structure_table() -> pd.DataFrame:
+    """Statements judged by setting the text beside itself and what it names.
+
+    Returns:
+        Indexed by id: ``claim``, ``where``, ``found``, ``verdict`` and ``why``.
+    """
+    found = _structure() | _staging()
+    rows = [
+        (f"\u201c{entry.quote}\u201d", entry.where, "\u2013" if j.recomputed is None
+         else _listed(j.recomputed), j.verdict, j.why)
+        for entry, j in ((paper.statement(name), j) for name, j in found.items())
+    ]  # fmt: skip
+    columns = ["claim", "where", "found", "verdict", "why"]
+    return pd.DataFrame(rows, columns=columns, index=pd.Index(list(found), name="id"))
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def plain(value: Any) -> Any:

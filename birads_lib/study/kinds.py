@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from birads_lib.errors import one_of
+from birads_lib.pretrained import GATE_BACKBONES, SCORER_BACKBONES, check_backbone
+
 if TYPE_CHECKING:
     from birads_lib.study.sweep_data import Answers, Task
 
@@ -25,24 +28,28 @@ class Kind:
     Attributes:
         predict: ``predict(task, **settings)`` trains and answers.
         reads: Files of the run, made by its chapters, that the answers depend on.
+        check: Refuses settings that name what is not there, before anything is trained.
     """
 
     predict: Callable[..., Answers]
     reads: tuple[str, ...] = (DENOISED,)
+    check: Callable[[dict[str, Any]], object] = lambda settings: None
 
 
 def attention(
     task: Task, *, effort: dict[str, Any], attention: str = "both", pool: str = "channels"
 ) -> Answers:
     """An attention head on frozen features of the run's scorer."""
-    from birads_lib.study.sweep_training import Effort, head_answers
+    from birads_lib.recipe import Effort
+    from birads_lib.study.sweep_training import head_answers
 
     return head_answers(task, Effort.of(effort), attention=attention, pool=pool)
 
 
 def binary(task: Task, *, effort: dict[str, Any], attention: str = "both") -> Answers:
     """Type and pathology as two heads on the same features."""
-    from birads_lib.study.sweep_training import Effort, binary_answers
+    from birads_lib.recipe import Effort
+    from birads_lib.study.sweep_training import binary_answers
 
     return binary_answers(task, Effort.of(effort), attention=attention)
 
@@ -60,7 +67,8 @@ def backbone(
 ) -> Answers:
     """A whole EfficientNet with attention, trained on the infected tiles."""
     from birads_lib.networks import attention_scorer
-    from birads_lib.study.sweep_training import Effort, scorer_answers
+    from birads_lib.recipe import Effort
+    from birads_lib.study.sweep_training import scorer_answers
 
     height, width = scorer_size
     return scorer_answers(
@@ -87,7 +95,8 @@ def cascade(
 ) -> Answers:
     """A gate and a scorer trained alike, on tiles denoised or as they are."""
     from birads_lib.networks import attention_scorer, mobilenet_gate
-    from birads_lib.study.sweep_training import Effort, cascade_answers
+    from birads_lib.recipe import Effort
+    from birads_lib.study.sweep_training import cascade_answers
 
     height, width = scorer_size
     return cascade_answers(
@@ -118,7 +127,8 @@ def five(
     """One network of five classes instead of two stages."""
     from birads_lib.labels import CODES
     from birads_lib.networks import attention_scorer
-    from birads_lib.study.sweep_training import Effort, five_answers
+    from birads_lib.recipe import Effort
+    from birads_lib.study.sweep_training import five_answers
 
     height, width = scorer_size
     return five_answers(
@@ -146,12 +156,12 @@ def scorer(
     """A network of the literature as the scorer, see ``peers.SCORERS``.
 
     With ``noise`` it sees tiles after ``preprocessing.preprocess`` with that filter, not
-    after the autoencoder.
+    after the autoencoder. A network with a spatial transformer also says where it looks.
     """
-    from birads_lib.errors import one_of
     from birads_lib.networks import peers
+    from birads_lib.recipe import Effort
     from birads_lib.study.sweep_data import PreparedRows
-    from birads_lib.study.sweep_training import Effort, scorer_answers
+    from birads_lib.study.sweep_training import scorer_answers
     from birads_lib.tiles import preprocessing
 
     build = peers.SCORERS[one_of("model", model, peers.SCORERS)]
@@ -179,9 +189,9 @@ def gate(
     denoised: bool = True,
 ) -> Answers:
     """A lightweight network of the literature as the gate, see ``peers.GATES``."""
-    from birads_lib.errors import one_of
     from birads_lib.networks import peers
-    from birads_lib.study.sweep_training import Effort, gate_answers
+    from birads_lib.recipe import Effort
+    from birads_lib.study.sweep_training import gate_answers
 
     build = peers.GATES[one_of("model", model, peers.GATES)]
     return gate_answers(
@@ -202,13 +212,40 @@ def classic(
     return classic_answers(task, model, features, denoised)
 
 
+def _check_network(settings: dict[str, Any]) -> None:
+    if "backbone" in settings:
+        check_backbone(settings["backbone"])
+
+
+def _check_scorer(settings: dict[str, Any]) -> None:
+    if settings["model"] not in SCORER_BACKBONES:  # one's own is known to the networks alone
+        from birads_lib.networks import peers
+
+        one_of("model", settings["model"], peers.SCORERS)
+
+
+def _check_gate(settings: dict[str, Any]) -> None:
+    if settings["model"] not in GATE_BACKBONES:
+        from birads_lib.networks import peers
+
+        one_of("model", settings["model"], peers.GATES)
+
+
+def _check_classic(settings: dict[str, Any]) -> None:
+    from birads_lib.texture import CLASSIC_MODELS, FEATURE_GROUPS
+
+    one_of("model", settings["model"], CLASSIC_MODELS)
+    for group in settings.get("features") or ():
+        one_of("features", group, FEATURE_GROUPS)
+
+
 KINDS: dict[str, Kind] = {
     "attention": Kind(attention, (DENOISED, SCORER)),
     "binary": Kind(binary, (DENOISED, SCORER)),
-    "backbone": Kind(backbone),
-    "cascade": Kind(cascade),
-    "five": Kind(five),
-    "scorer": Kind(scorer),
-    "gate": Kind(gate),
-    "classic": Kind(classic),
+    "backbone": Kind(backbone, check=_check_network),
+    "cascade": Kind(cascade, check=_check_network),
+    "five": Kind(five, check=_check_network),
+    "scorer": Kind(scorer, check=_check_scorer),
+    "gate": Kind(gate, check=_check_gate),
+    "classic": Kind(classic, check=_check_classic),
 }

@@ -23,14 +23,16 @@ import nbformat
 import papermill
 from nbformat import NotebookNode
 
-from birads_lib.errors import ChapterError, DataError, UsageError
+from birads_lib.errors import ChapterError, DataError, StudyError, UsageError
 from birads_lib.files import read_json, whole_file
-from birads_lib.study.run import FIGURE_KEY
+from birads_lib.study.machine import timed_step
+from birads_lib.study.run import FIGURE_KEY, MAP, MAP_TITLE, OF_THE_PAPER, TABLE_KEY
 
 PARAMETERS_TAG = "parameters"
+INJECTED_TAG = "injected-parameters"
+"""papermill's tag of the cell with the values of a run."""
 KERNEL = "python3"
-OF_THE_PAPER = re.compile(r"figure_\d")
-COUNTERPART = " [The paper, part by part](../book/paper_map.md)."
+COUNTERPART = f" [{MAP_TITLE}]({MAP}.md)."
 """Ends the caption of each figure that has a counterpart in the paper."""
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -61,8 +63,26 @@ def declared_parameters(notebook: NotebookNode) -> dict[str, Any]:
     cells = [c for c in notebook.cells if PARAMETERS_TAG in c.metadata.get("tags", [])]
     if len(cells) != 1:
         raise DataError(f"chapter: {len(cells)} cells tagged {PARAMETERS_TAG!r}; expected one")
+    return _assigned(cells[0].source)
+
+
+def run_parameters(executed: NotebookNode) -> dict[str, Any]:
+    """Names and values that an executed chapter ran with: its own, and a run's over them."""
+    values = declared_parameters(executed)
+    for cell in executed.cells:
+        if INJECTED_TAG in cell.metadata.get("tags", []):
+            values |= _assigned(cell.source)
+    return values
+
+
+def _assigned(source: str) -> dict[str, Any]:
+    """Names and literal values that a cell assigns.
+
+    Raises:
+        DataError: Something other than a literal in it.
+    """
     values: dict[str, Any] = {}
-    for statement in ast.parse(cells[0].source).body:
+    for statement in ast.parse(source).body:
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             target, value = statement.targets[0], statement.value
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -97,6 +117,8 @@ def check_parameters(name: str, declared: dict[str, Any], given: dict[str, Any])
 def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures: Path) -> None:
     """Execute a chapter and write the executed notebook, whole or not at all.
 
+    What it took goes to the run's ``timings``, see ``machine.timed_step``.
+
     Args:
         source: The chapter, ``notebooks/NAME.py``.
         target: Where the executed notebook goes, ``NAME.ipynb``.
@@ -105,13 +127,15 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
 
     Raises:
         UsageError: A parameter the chapter does not declare.
-        ChapterError: A cell failed; the message has the cell and its traceback.
+        StudyError: A cell refused its input, with the message it gave.
+        ChapterError: A cell failed otherwise; the message has the cell and its traceback.
     """
     notebook = read_chapter(source)
     check_parameters(source.stem, declared_parameters(notebook), parameters)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    log = target.parents[1] / "logs" / f"{target.stem}.log"
-    with whole_file(target) as partial, messages_to(log):
+    run, name = target.parents[1], target.stem
+    log = run / "logs" / f"{name}.log"
+    with timed_step(run, name), whole_file(target) as partial, messages_to(log):
         plain = partial.with_suffix(".in.ipynb")
         try:
             nbformat.write(notebook, plain)
@@ -125,7 +149,7 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
                 cwd=os.getcwd(),
             )
         except papermill.PapermillExecutionError as error:
-            raise ChapterError(_explain(source.stem, error)) from None
+            raise _as_raised(source.stem, error) from None
         finally:
             plain.unlink(missing_ok=True)
         executed = nbformat.read(partial, as_version=4)
@@ -164,7 +188,11 @@ def refuse_errors(name: str, notebook: NotebookNode) -> None:
 
 
 def publishable(notebook: NotebookNode, figures: Path) -> None:
-    """Give figures their captions, drop messages, times and paths of this machine."""
+    """Give figures their captions, drop messages, times and paths of this machine.
+
+    Raises:
+        ChapterError: A picture or table without a description, or a figure beside other outputs.
+    """
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
@@ -173,9 +201,12 @@ def publishable(notebook: NotebookNode, figures: Path) -> None:
             continue
         cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
         for output in cell.outputs:
-            name = output.get("metadata", {}).pop(FIGURE_KEY, None)
-            if not name and "image/png" in output.get("data", {}):
+            metadata, data = output.get("metadata", {}), output.get("data", {})
+            name, table = metadata.pop(FIGURE_KEY, None), metadata.pop(TABLE_KEY, None)
+            if not name and "image/png" in data:
                 raise ChapterError("a picture without a description; show it by run.show_figure")
+            if not table and "<table" in data.get("text/html", ""):
+                raise ChapterError("a table without a description; show it by run.show_table")
             if name:
                 if sum(o.output_type != "stream" for o in cell.outputs) > 1:
                     raise ChapterError(f"figure {name}: give it a cell of its own")
@@ -187,6 +218,11 @@ def publishable(notebook: NotebookNode, figures: Path) -> None:
                 }
 
 
-def _explain(name: str, error: papermill.PapermillExecutionError) -> str:
+def _as_raised(name: str, error: papermill.PapermillExecutionError) -> Exception:
+    """A failed cell's error: one that a user can mend as it was raised, else with its traceback."""
+    for mendable in (StudyError, *StudyError.__subclasses__()):
+        if error.ename == mendable.__name__:
+            return mendable(error.evalue)
     trace = ESCAPES.sub("", "\n".join(error.traceback))
-    return f"chapter {name}: cell {error.cell_index} failed\n\n{error.source}\n\n{trace}"
+    place = f"chapter {name}: cell {error.cell_index} failed"
+    return ChapterError(f"{place}\n\n{error.source}\n\n{trace}")

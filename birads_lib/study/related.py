@@ -19,17 +19,19 @@ from birads_lib.metrics import (
     predicted_class,
     share_with_interval,
 )
-from birads_lib.study.ablations import Results, difference, learned
+from birads_lib.study.ablations import Results, difference, learned, provenance, read_results
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
     from birads_lib.networks.cost import Cost
+    from birads_lib.study.latency import Latency
     from birads_lib.tiles.store import ImageRows
 
 GATES, RELATED = "gates", "related"
 """The two sweeps."""
+TITLES = {GATES: "Lightweight gates", RELATED: "Related work"}
 OURS = "MobileNetV2"
 PEERS = ("SqueezeNet", "ShuffleNetV2")
 """The members that the paper's statement on lightweight models is about."""
@@ -43,6 +45,8 @@ ANSWERS = {
     UNLEARNED: "**No answer**: none of the three ranks these tiles better than chance.",
 }
 EXPLAINED = "XGBoost"  # whose answers Islam et al. explain by SHAP
+TRANSFORMER = "GoogLeNet-STN"  # the member that chooses where to look
+STILL = 0.01  # of half a tile's side: what no eye sees of a shift
 
 BY_PAPER = "as the paper tells, section II"
 REPORTED = {
@@ -98,6 +102,28 @@ class GateAnswers:
         return mean_with_interval(right, group)  # seeds that disagree about a tile
 
 
+def read_sweep(run: Path, sweep: str) -> dict[str, Any] | None:
+    """Results of a sweep; ``None`` if it has not run or no member of it succeeded.
+
+    Raises:
+        DataError: See ``ablations.read_results``.
+    """
+    found = read_results(run, sweep)
+    return found if found and found["members"] else None
+
+
+def what_ran(sweeps: Mapping[str, Results | None], profile: str) -> str:
+    """When each sweep ran, or the command that runs it, a paragraph each, as Markdown."""
+    return "\n\n".join(
+        f"{TITLES[name]}: {provenance(found)}"
+        if found
+        else f"{TITLES[name]}: **this sweep has not been run with success.** `birads sweep {name} "
+        f"--profile {profile}` runs it (or `make sweep SWEEP={name} PROFILE={profile}`); then "
+        "`make book` shows its results here."
+        for name, found in sweeps.items()
+    )
+
+
 def swept_predictions(run: Path, sweep: str) -> pd.DataFrame:
     """The table of a collected sweep, ``PREDICTION_COLUMNS`` and ``member``.
 
@@ -136,6 +162,33 @@ def cut_short(settings: Mapping[str, Mapping[str, Any]]) -> str:
     return f"**Cut short in this profile**, after their first blocks: {', '.join(cut)}."
 
 
+def started_from(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """From what weights the networks of a sweep began to learn, as a sentence.
+
+    Args:
+        settings: From ``settings_of``.
+    """
+    taught = [name for name, of_member in settings.items() if of_member.get("weights")]
+    if not taught:
+        return "**All learned from random weights**, whatever their references began with."
+    return f"From ImageNet weights: {', '.join(taught)}; all others from random ones."
+
+
+def averaged_over(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Whose weights were averaged, and over how many steps, as a sentence; "" of none.
+
+    Args:
+        settings: From ``settings_of``.
+    """
+    kept = {n: s.get("effort", {}).get("average", 0) for n, s in settings.items()}
+    return " ".join(
+        f"{name} keeps {share:g} of its running mean at each step, a mean over about "
+        f"{1 / (1 - share):.0f} steps."
+        for name, share in kept.items()
+        if share
+    )
+
+
 def network_of(settings: Mapping[str, Any]) -> keras.Model | None:
     """A member's network, untrained, at the size of its sweep; ``None`` of a classic model.
 
@@ -154,27 +207,37 @@ def network_of(settings: Mapping[str, Any]) -> keras.Model | None:
     return None
 
 
-def member_costs(run: Path, sweep: str, found: Results) -> dict[str, Cost | None]:
-    """What one tile costs each member's network, by member; ``None`` of a classic model."""
+def member_networks(run: Path, sweep: str, found: Results) -> dict[str, keras.Model]:
+    """The networks of a collected sweep's members, untrained; classic models have none."""
+    built = {name: network_of(s) for name, s in settings_of(run, sweep, found).items()}
+    return {name: network for name, network in built.items() if network is not None}
+
+
+def network_costs(networks: Mapping[str, keras.Model]) -> dict[str, Cost]:
+    """What one tile costs each network, by its name."""
     from birads_lib.networks.cost import cost_of
 
-    built = {n: network_of(s) for n, s in settings_of(run, sweep, found).items()}
-    return {name: None if model is None else cost_of(model) for name, model in built.items()}
+    return {name: cost_of(network) for name, network in networks.items()}
 
 
 def gate_table(
-    found: Results, predictions: pd.DataFrame, costs: Mapping[str, Cost | None]
+    found: Results,
+    predictions: pd.DataFrame,
+    costs: Mapping[str, Cost],
+    latencies: Mapping[str, Latency],
 ) -> pd.DataFrame:
     """Quality and cost of each gate, cheapest first, for a reader; indexed by title.
 
     Args:
         found: Results of the sweep.
         predictions: Its table.
-        costs: From ``member_costs``.
+        costs: From ``network_costs``.
+        latencies: Of the same networks, from ``latency.latencies``.
 
     Returns:
         ``seeds``, ``AUROC``, ``sensitivity``, ``specificity`` (each with its interval, in
-        words), ``weights`` and ``million multiply-adds``.
+        words), ``weights``, ``million multiply-adds`` and ``ms a tile`` (median and
+        quartiles, in words).
     """
     rows = {}
     for name, member in found["members"].items():
@@ -185,24 +248,27 @@ def gate_table(
             "sensitivity": in_words(answers.sensitivity()),
             "specificity": in_words(answers.specificity()),
             **_size(costs[name]),
+            "ms a tile": str(latencies[name]),
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("gate")
-    return table.loc[cost_points(found, costs)["multiply_adds"].sort_values().index]
+    return table.loc[cost_points(found, costs, latencies)["multiply_adds"].sort_values().index]
 
 
-def cost_points(found: Results, costs: Mapping[str, Cost | None]) -> pd.DataFrame:
+def cost_points(
+    found: Results, costs: Mapping[str, Cost], latencies: Mapping[str, Latency]
+) -> pd.DataFrame:
     """AUROC of each gate over its cost, indexed by title.
 
     Returns:
-        ``multiply_adds`` of a tile, ``value``, ``low`` and ``high``.
+        ``multiply_adds`` and ``milliseconds`` of a tile, ``value``, ``low`` and ``high``.
     """
     rows = {}
     for name, member in found["members"].items():
-        auroc, cost = member["scores"]["gate"]["auroc"], costs[name]
-        if cost is not None:
-            low, high = auroc["interval"] or (auroc["value"], auroc["value"])
-            rows[member["title"]] = (cost.multiply_adds, auroc["value"], low, high)
-    columns = ["multiply_adds", "value", "low", "high"]
+        auroc = member["scores"]["gate"]["auroc"]
+        low, high = auroc["interval"] or (auroc["value"], auroc["value"])
+        cost = costs[name].multiply_adds, latencies[name].median
+        rows[member["title"]] = (*cost, auroc["value"], low, high)
+    columns = ["multiply_adds", "milliseconds", "value", "low", "high"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
@@ -232,8 +298,12 @@ def plain_answer(answer: str) -> str:
     return ANSWERS[answer].replace("*", "")
 
 
-def reference_table(found: Results, costs: Mapping[str, Cost | None]) -> pd.DataFrame:
+def reference_table(found: Results, costs: Mapping[str, Cost]) -> pd.DataFrame:
     """One row a system that the paper cites or names, in the order of its references.
+
+    Args:
+        found: Results of the sweep.
+        costs: From ``network_costs``; classic models have none.
 
     Returns:
         Indexed by title: ``reference``, ``seeds``, ``balanced accuracy`` here, with its
@@ -247,12 +317,42 @@ def reference_table(found: Results, costs: Mapping[str, Cost | None]) -> pd.Data
             "reference": member["reference"],
             "seeds": len(member["seeds"]),
             "balanced accuracy": in_words(member["scores"]["scorer"]["balanced_accuracy"]),
-            "weights": _size(costs[name])["weights"],
+            "weights": _size(costs.get(name))["weights"],
             "it reports, of accuracy": REPORTED.get(name, "\u2013"),
         }
         for name, member in by_reference
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+
+
+def affine_maps(run: Path, found: Results) -> dict[str, NDArray[np.float64]]:
+    """Where the spatial transformer's first training looks in a few held-out tiles.
+
+    Returns:
+        By tile the affine map (2, 3) from places of what the network sees to places in the
+        tile, -1..1 from edge to edge; empty where the sweep has left none.
+    """
+    member = found["members"].get(TRANSFORMER)
+    if member is None:
+        return {}
+    path = run / "sweeps" / RELATED / TRANSFORMER / f"{member['seeds'][0]}.affine.json"
+    maps = read_json(path) if path.is_file() else {}
+    return {tile: np.asarray(values, float) for tile, values in maps.items()}
+
+
+def sampling_sentence(affine: Mapping[str, NDArray[np.float64]]) -> str:
+    """How much of its tile a spatial transformer reads, and how far off centre, in words."""
+    area = [abs(float(np.linalg.det(found[:, :2]))) for found in affine.values()]
+    shift = [float(np.hypot(*found[:, 2])) for found in affine.values()]
+    moved = max(float(np.abs(found - np.eye(2, 3)).max()) for found in affine.values())
+    text = (
+        f"Of these {len(affine)} tiles it reads {100 * min(area):.0f} to {100 * max(area):.0f} % "
+        f"of the area, from a centre {100 * min(shift) / 2:.0f} to {100 * max(shift) / 2:.0f} % of "
+        "a side away from the tile's own."
+    )
+    if moved < STILL:
+        return f"{text} That is the whole tile: this training never left where it began."
+    return text
 
 
 def texture_weights(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,15 @@ from birads_lib.tiles.store import ImageRows, TileStore, load_array, streamed
 
 FIGURE_KEY = "birads_figure"
 """Output metadata that tells the runner which figure a cell shows."""
+TABLE_KEY = "birads_table"
+"""Likewise of a table."""
 SIMULATED = "simulated tiles"
 DPI = 120
+OF_THE_PAPER = re.compile(r"(figure|table)_\d(_\w+)?|audit_\w+")
+"""Names of figures and tables that have a counterpart in the paper; each links to the map."""
+BLANK_HEADING = re.compile(r'<th( class="blank[^>]*)>&nbsp;</th>')
+"""An empty cell beside the headings, which is none itself."""
+MAP, MAP_TITLE = "../book/paper_map", "The paper, part by part"
 
 
 class Run:
@@ -54,6 +62,7 @@ class Run:
 
     @property
     def store_path(self) -> Path:
+        """Folder of the run's merged tiles."""
         return self.path / "store"
 
     @functools.cached_property
@@ -71,6 +80,7 @@ class Run:
 
     @property
     def denoised_path(self) -> Path:
+        """File of the denoised tiles, uint8 (N, S, S)."""
         return self.path / "tiles" / "denoised.npy"
 
     def denoised(self) -> ImageRows:
@@ -165,6 +175,8 @@ class Run:
     ) -> None:
         """Save a table as CSV with its description, and show it with its caption.
 
+        On the page its anchor is ``#T_NAME``.
+
         Args:
             table: Shown as it is.
             name: File name without ending, unique in the run.
@@ -177,12 +189,21 @@ class Run:
         path = self.figures / f"{name}.csv"
         with whole_file(path) as partial:
             table.to_csv(partial)
-        full = f"{caption}{_sentence(self._mark(tiles, mark, simulated))} {self.source()}"
-        described = {"name": name, "caption": full, "sha256": sha256(path), **self.provenance()}
+        mark = self._mark(tiles, mark, simulated)
+        full = f"{caption}{_sentence(mark)} {self.source()}"
+        described = {
+            "name": name,
+            "caption": full,
+            "simulated": bool(mark),
+            "sha256": sha256(path),
+            **self.provenance(),
+        }
         write_json(path.with_suffix(".json"), described)
-        style = table.style.set_caption(full).format(**formats)
+        back = f' <a href="{MAP}.html">{MAP_TITLE}</a>.' if OF_THE_PAPER.fullmatch(name) else ""
+        style = table.style.set_caption(full + back).format(**formats)
         kind = "table sortable" if sortable else "table"
-        display(HTML(style.to_html(table_attributes=f'class="{kind}"')))
+        html = style.to_html(table_uuid=name, table_attributes=f'class="{kind}"')
+        display(HTML(BLANK_HEADING.sub(r"<td\1></td>", html)), metadata={TABLE_KEY: name})
 
     def say(self, text: str) -> None:
         """Show a sentence whose numbers come from results, as Markdown."""

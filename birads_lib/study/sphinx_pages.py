@@ -2,6 +2,10 @@
 
 * The theme's entries for running code on a page (thebe) go: they load from elsewhere, and
   their constants stand on each page twice, which is an error.
+* A page loads what its first view needs: MathJax only where there are formulas, the index of
+  words only for a search, pictures when they come near, and no script that draws icons: the
+  theme's style sheet has the same ones as a font, a tenth of the size.
+* An empty cell above or beside a table's headings is no heading.
 * Every page states a content security policy: scripts, styles, fonts and pictures come from
   the book itself; of scripts within a page only those that were there when it was built.
 """
@@ -15,12 +19,20 @@ import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 LATE = 900  # after the theme's own
-UNWANTED = "thebe"
+UNWANTED, FORMULAS = "thebe", "mathjax"
+ICONS = re.compile(r"<(script|link)[^>]*/fontawesome\.js[^>]*>(</script>)?")
+SEARCH_PAGE = "search.html"
+SEARCH = re.compile(r"<script[^>]*/(searchtools|language_data|searchindex)\.js[^>]*></script>")
+PICTURE = re.compile(r'<img(?=[^>]*src="[^"]*_images/)(?![^>]*loading=)')
+BLANK = re.compile(r"<th(?P<attributes>[^>]*)>(<p></p>)?</th>")
+HANDLER = re.compile(r"""\son[a-z]+="(?P<code>[^"]+)\"""")
 SCRIPT = re.compile(r"<script(?P<attributes>[^>]*)>(?P<code>.*?)</script>", re.S)
 HEAD = re.compile(r"<head>")
+FORMULA_NODES = (nodes.math, nodes.math_block)
 POLICY = {
     "default-src": "'self'",
     "script-src": "'self' 'wasm-unsafe-eval'",  # the demo's networks are WebAssembly
@@ -36,31 +48,49 @@ POLICY = {
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
-    app.connect("html-page-context", drop_thebe, priority=LATE)
-    app.connect("build-finished", write_policies, priority=LATE)
+    app.connect("html-page-context", drop_unneeded, priority=LATE)
+    app.connect("build-finished", finish_pages, priority=LATE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def drop_thebe(
+def drop_unneeded(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Take the entries for thebe out of a page's scripts and styles."""
+    """Take thebe out of a page's scripts and styles, and MathJax where it sets nothing."""
+    unwanted = [UNWANTED] if _has_formulas(doctree) else [UNWANTED, FORMULAS]
     for kind in ("script_files", "css_files"):
-        context[kind] = [entry for entry in context.get(kind, []) if not _unwanted(entry)]
+        entries = context.get(kind, [])
+        context[kind] = [e for e in entries if not any(name in _text(e) for name in unwanted)]
 
 
-def write_policies(app: Sphinx, error: Exception | None) -> None:
-    """Give every built page its policy."""
+def finish_pages(app: Sphinx, error: Exception | None) -> None:
+    """Make every built page light, and give it its policy."""
     if error is None and app.builder.format == "html":
         for path in Path(app.outdir).rglob("*.html"):
             text = path.read_text(encoding="utf-8")
-            path.write_text(with_policy(text), encoding="utf-8")
+            light = lightened(text, searches=path.name == SEARCH_PAGE)
+            path.write_text(with_policy(light), encoding="utf-8")
+
+
+def lightened(page: str, searches: bool = False) -> str:
+    """A page that loads only what its first view needs.
+
+    Args:
+        page: HTML.
+        searches: Whether it is the page that looks words up.
+    """
+    page = ICONS.sub("", page)
+    page = page if searches else SEARCH.sub("", page)
+    page = PICTURE.sub('<img loading="lazy"', page)
+    return BLANK.sub(r"<td\g<attributes>></td>", page)
 
 
 def with_policy(page: str) -> str:
     """A page that states its content security policy; one without a head as it is."""
-    codes = {m["code"] for m in SCRIPT.finditer(page) if "src=" not in m["attributes"]}
-    hashes = sorted(_hash(code) for code in codes if code)
+    scripts = {m["code"] for m in SCRIPT.finditer(page) if "src=" not in m["attributes"]}
+    handlers = {html.unescape(m["code"]) for m in HANDLER.finditer(page)}
+    hashes = [*sorted(map(_hash, scripts - {""})), *(["'unsafe-hashes'"] if handlers else [])]
+    hashes += sorted(map(_hash, handlers))
     allowed = {**POLICY, "script-src": " ".join([POLICY["script-src"], *hashes])}
     content = "; ".join(f"{what} {where}" for what, where in allowed.items())
     tag = f'<meta http-equiv="Content-Security-Policy" content="{html.escape(content)}">'
@@ -72,6 +102,11 @@ def _hash(code: str) -> str:
     return f"'sha256-{digest}'"
 
 
-def _unwanted(entry: Any) -> bool:
+def _has_formulas(doctree: Any) -> bool:
+    return doctree is not None and any(doctree.findall(lambda n: isinstance(n, FORMULA_NODES)))
+
+
+def _text(entry: Any) -> str:
+    """What a script or style entry names or holds."""
     attributes = getattr(entry, "attributes", {})
-    return UNWANTED in f"{getattr(entry, 'filename', entry)} {attributes.get('body', '')}"
+    return f"{getattr(entry, 'filename', entry)} {attributes.get('body', '')}".lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,10 @@ class Answers:
         scores: By stage; rows in the store's order, of the stage ``"scorer"`` infected
             tiles alone; columns ``gate`` and C2 to C5 as far as the stage has them.
         model: Digest of the weights that said so.
+        affine: Of a network that chooses where to look, the affine maps, float32 (2, 3), of a
+            few of the scorer's tiles, by their row; empty of others.
     """
 
     scores: dict[str, pd.DataFrame]
     model: str
+    affine: dict[int, NDArray[np.float32]] = field(default_factory=dict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Any
 
 import keras
@@ -13,18 +12,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.cascade import apply_network
-from birads_lib.errors import one_of
 from birads_lib.features import backbone_features
 from birads_lib.files import fingerprint
 from birads_lib.labels import CODES, LESION_CLASSES, LESION_CODES
-from birads_lib.networks import attention_head, read_model, split_at_features
+from birads_lib.networks import (
+    SpatialTransformer,
+    attention_head,
+    read_model,
+    split_at_features,
+)
+from birads_lib.recipe import Effort, Recipe
 from birads_lib.study.sweep_data import HELD_OUT, TRAIN, VALIDATION, Answers, SweepData, Task
 from birads_lib.tiles.feed import FeatureBatches, TileBatches
+from birads_lib.tiles.resizing import network_input, resize_tiles
 from birads_lib.tiles.store import ImageRows
-from birads_lib.training import Recipe, Trained, train
+from birads_lib.training import TracedSteps, Trained, train
 
 THRESHOLD = 0.5  # least probability of "infected" that is scored
-BATCH_SIZE = 32
 BALANCE = "weights"  # each class weighs the same in sum, as in the chapters
 
 Shape = tuple[int, int, int]
@@ -33,32 +37,6 @@ Targets = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 MASS = [c.label for c in LESION_CLASSES if c.lesion == "mass"]
 MALIGNANT = [c.label for c in LESION_CLASSES if c.pathology == "malignant"]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How a network is trained.
-
-    Attributes:
-        batch_size: Tiles a batch.
-        recipe: Fields of ``training.Recipe`` but its task and seed; ``epochs`` at least.
-    """
-
-    batch_size: int
-    recipe: dict[str, Any]
-
-    @classmethod
-    def of(cls, settings: dict[str, Any]) -> Effort:
-        """Settings as in sweeps.yml.
-
-        Raises:
-            UsageError: One that is not known.
-        """
-        known = {"batch_size", *(f.name for f in fields(Recipe))} - {"task", "seed"}
-        for name in settings:
-            one_of("effort", name, sorted(known))
-        recipe = {name: value for name, value in settings.items() if name != "batch_size"}
-        return cls(settings.get("batch_size", BATCH_SIZE), recipe)
 
 
 def head_answers(task: Task, effort: Effort, **options: Any) -> Answers:
@@ -107,9 +85,34 @@ def scorer_answers(
 ) -> Answers:
     """C2 to C5 by a whole network trained on the infected tiles."""
     trained = _train_scorer(task, build, shape, effort, tiles)
-    judged = tiles.where(task.data.part(HELD_OUT, infected=True))
+    rows = task.data.part(HELD_OUT, infected=True)
+    judged = tiles.where(rows)
     chances = apply_network(trained.model, judged)
-    return Answers({"scorer": _lesion_table(chances)}, trained.digest)
+    affine = affine_maps(trained.model, judged, task.data.labels[rows])
+    return Answers({"scorer": _lesion_table(chances)}, trained.digest, affine)
+
+
+def affine_maps(
+    model: keras.Model, tiles: ImageRows, labels: NDArray[np.int64]
+) -> dict[int, NDArray[np.float32]]:
+    """Where a network's spatial transformer looks in the first and last tile of each class.
+
+    Args:
+        model: Its transformer, if it has one, is what sees the tile first.
+        tiles: uint8 (N, S, S).
+        labels: int (N,).
+
+    Returns:
+        Affine maps, float32 (2, 3), by row of ``tiles``; none without a transformer.
+    """
+    transformers = [layer for layer in model.layers if isinstance(layer, SpatialTransformer)]
+    if not transformers:
+        return {}
+    of_class = [np.flatnonzero(labels == label)[[0, -1]] for label in np.unique(labels)]
+    rows = np.unique(np.concatenate(of_class))
+    height, width, channels = model.input_shape[1:]
+    seen = network_input(resize_tiles(tiles[rows], (height, width)), channels)
+    return dict(zip(rows.tolist(), np.asarray(transformers[0].affine(seen)), strict=True))
 
 
 def gate_answers(
@@ -202,7 +205,14 @@ def _train_on_tiles(
         TileBatches(tiles.where(steering), targets[steering], shape, size),
         _recipe(loss, effort, task.seed),
         task.folder / f"{name}.keras",
+        traced=_traced(name),
     )
+
+
+@functools.cache
+def _traced(name: str) -> TracedSteps:
+    """Steps of the last training of that name here: a member's seeds differ in little else."""
+    return TracedSteps()
 
 
 @functools.lru_cache(maxsize=1)
@@ -231,6 +241,7 @@ def _train_head(
         FeatureBatches(features[VALIDATION], steering, effort.batch_size),
         _recipe(loss, effort, task.seed),
         task.folder / f"{name}.keras",
+        traced=_traced(name),
     )
     judged = np.asarray(features[HELD_OUT], np.float32)
     return trained, trained.model.predict(judged, verbose=0)

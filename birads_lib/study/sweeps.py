@@ -35,6 +35,7 @@ from birads_lib.metrics import (
     mean_over_seeds,
     paired_difference,
 )
+from birads_lib.recipe import Effort
 from birads_lib.study.graph import Study, code_digest
 from birads_lib.study.kinds import KINDS
 from birads_lib.study.notebooks import run_chapter
@@ -78,6 +79,17 @@ _SIZE = {
         "seeds": {"type": "integer", "minimum": 1},
         "members": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         "settings": {"type": "object"},
+        "each": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "seeds": {"type": "integer", "minimum": 1},
+                    "settings": {"type": "object"},
+                },
+            },
+        },
     },
 }
 SCHEMA = {
@@ -177,8 +189,8 @@ def read_sweeps(
     Raises:
         DataError: Missing, not YAML, not as the schema wants it, or a kind gets settings
             that it does not know.
-        UsageError: No such profile, kind or member, or fewer than one seed; the message
-            lists what there is.
+        UsageError: No such profile, kind, member, network or effort, or fewer than one seed;
+            the message lists what there is.
     """
     if seeds is not None and seeds < 1:
         raise UsageError(f"seeds: {seeds} given; expected 1 or more")
@@ -223,18 +235,27 @@ def _check_names(
         known = sorted({setting for kind in kinds for setting in _settings(kind)})
         for setting in size.get("settings", ()):
             one_of(f"sweep {sweep}: group {group}: setting", setting, known)
-    chosen = [member for size in sizes.values() for member in size.get("members", ())]
-    for member in [*chosen, *(member for pair in pairs for member in pair)]:
+    for member in [m for size in sizes.values() for m in size.get("members", ())]:
         one_of(f"sweep {sweep}: member", member, members)
+    for member in [member for pair in pairs for member in pair]:
+        one_of(f"sweep {sweep}: member", member, members)
+    for group, size in sizes.items():
+        own = [name for name, described in members.items() if described["group"] == group]
+        for member in size.get("each", ()):
+            one_of(f"sweep {sweep}: group {group}: member", member, own)
 
 
 def _member(
     sweep: str, name: str, entry: dict[str, Any], size: dict[str, Any], seeds: int | None
 ) -> Member:
-    """A member with the settings of its group that its kind knows, and its own over them."""
+    """A member with the settings of its group that its kind knows, and its own over them.
+
+    What the profile says of this member alone goes over both.
+    """
     kind = entry["kind"]
     known = _settings(kind)
-    own = entry.get("settings", {})
+    alone = size.get("each", {}).get(name, {})
+    own = _over(entry.get("settings", {}), alone.get("settings", {}))
     shared = {k: v for k, v in size.get("settings", {}).items() if k in known}
     given = _over(shared, own)
     unknown = sorted(own.keys() - known.keys())
@@ -245,13 +266,19 @@ def _member(
             + (f"no setting {unknown[0]!r}" if unknown else f"setting {absent[0]!r} is missing")
             + f"; {kind} takes {', '.join(known)}"
         )
+    try:
+        KINDS[kind].check(given)
+        if "effort" in given:
+            Effort.of(given["effort"])
+    except UsageError as error:
+        raise UsageError(f"sweep {sweep}: member {name}: {error}") from None
     return Member(
         sweep,
         name,
         kind,
         entry["stage"],
         entry["group"],
-        seeds or size["seeds"],
+        seeds or alone.get("seeds", size["seeds"]),
         given,
         entry["title"],
         entry.get("reference", ""),
@@ -340,11 +367,25 @@ def run_member(run: Run, member: Member, seed: int) -> pd.DataFrame:
     table = _as_predictions(run, member, seed, answers)
     with whole_file(path) as partial:
         table.to_parquet(partial, index=False)
+    _write_affine(run, affine_path(path), answers)
     about = {"digest": digest, "seed": seed, "parameters": member.parameters}
     about |= {"seconds": round(time.monotonic() - started, 1), "model": answers.model}
     write_json(path.with_suffix(".json"), {**about, "table": sha256(path), "commit": commit()})
     shutil.rmtree(work, ignore_errors=True)
     return table
+
+
+def affine_path(table: Path) -> Path:
+    """Where, beside a training's table, the affine maps of a spatial transformer lie."""
+    return table.with_suffix(".affine.json")
+
+
+def _write_affine(run: Run, path: Path, answers: Answers) -> None:
+    """Affine maps by tile; of a network without any, none are left of an earlier training."""
+    path.unlink(missing_ok=True)
+    if answers.affine:
+        tiles = held_out(run, "scorer")["tile"].tolist()
+        write_json(path, {tiles[row]: found.tolist() for row, found in answers.affine.items()})
 
 
 def _state(path: Path) -> dict[str, Any] | None:
@@ -522,8 +563,9 @@ def collect(run: Run, sweep: Sweep) -> dict[str, Any]:
     """Make one table and one file of results of what a sweep's members answered.
 
     A training that failed, is not finished, or whose table is not of the held-out tiles,
-    each once, is named and left out; the rest stays, and the results say that they are
-    not complete. The file is left as it is where only its date would change.
+    each once, is named and left out; the rest stays, and results and table say that they
+    are not complete: the table in its ``attrs``, which stand in the file. The file of results
+    is left as it is where only its date would change.
 
     Returns:
         ``complete``, ``failed`` (reason by member), ``missing`` (trainings not finished),
@@ -544,14 +586,13 @@ def collect(run: Run, sweep: Sweep) -> dict[str, Any]:
                 missing.append(f"{member.name}, seed {seed}")
             else:
                 failed.setdefault(member.name, f"seed {seed}: {reason or table}")
+    state = {"complete": not failed and not missing, "failed": failed, "missing": missing}
     found = {
-        "complete": not failed and not missing,
-        "failed": failed,
-        "missing": missing,
+        **state,
         "profile": run.path.name,
         "data": run.store.digest,
         "simulated": run.store.simulated,
-        "table": _write_table(table_path(run.path, sweep.name), tables),
+        "table": _write_table(table_path(run.path, sweep.name), tables, state),
         "members": describe_members(run, sweep, tables),
         "differences": describe_differences(sweep, tables),
     }
@@ -568,14 +609,21 @@ def _checked(run: Run, member: Member, seed: int) -> pd.DataFrame | str:
     return table
 
 
-def _write_table(path: Path, tables: Mapping[str, list[pd.DataFrame]]) -> str | None:
-    """Write all tables as one with a column ``member``; its digest, or ``None`` if empty."""
+def _write_table(
+    path: Path, tables: Mapping[str, list[pd.DataFrame]], state: dict[str, Any]
+) -> str | None:
+    """Write all tables as one with a column ``member``; its digest, or ``None`` if empty.
+
+    Its state (``complete``, ``failed``, ``missing``) goes with it: pandas reads it as ``attrs``.
+    """
     if not tables:
         path.unlink(missing_ok=True)
         return None
     parts = [table.assign(member=name) for name, found in tables.items() for table in found]
+    whole = pd.concat(parts, ignore_index=True)
+    whole.attrs = state
     with whole_file(path) as partial:
-        pd.concat(parts, ignore_index=True).to_parquet(partial, index=False)
+        whole.to_parquet(partial, index=False)
     return sha256(path)
 
 

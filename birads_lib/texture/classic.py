@@ -161,7 +161,7 @@ def shap_values(model: ClassicModel, features: pd.DataFrame) -> tuple[Floats, Fl
 
 
 def shap_summary(model: ClassicModel, features: pd.DataFrame) -> pd.DataFrame:
-    """Mean |SHAP| of each feature for each class, heaviest feature first.
+    """Mean size of each feature's SHAP values for each class, heaviest feature first.
 
     Args:
         model: One of ``TREE_MODELS``.

@@ -156,8 +156,8 @@ def hu_moments(tile: Picture) -> dict[str, float]:
 def log_hu(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Hu moments of a picture on a log scale that keeps their sign, float64 (7,).
 
-    A moment h becomes sign(h) log10(max(|h|, e) / e), with e the smallest that is more than
-    rounding: it rises with h and is 0 at 0, unlike the usual -sign(h) log10 |h|.
+    A moment h becomes ``sign(h) log10(max(|h|, e) / e)``, with e the smallest that is more
+    than rounding: it rises with h and is 0 at 0, unlike the usual ``-sign(h) log10 |h|``.
 
     Args:
         weight: float (H, W), 0 or more. All 0 counts as having no moments: zeros.

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from birads_lib.labels import CODES
-from birads_lib.tiles.store import TileStore
+from birads_lib.tiles.store import TileStore, streamed
 
 EMPTY_SD = 4.0  # grey levels; a tile flatter than this shows no tissue
-BLOCK = 512  # tiles read at a time
+BLOCK = 64  # tiles read at a time
 
 
 def audit(store: TileStore) -> dict[str, Any]:
@@ -21,12 +21,13 @@ def audit(store: TileStore) -> dict[str, Any]:
         ``counts`` and ``known_counts`` by origin (labels 0 to 4), ``tiles``,
         ``groups``, ``lesions``, ``duplicates`` (tiles whose pixels stand elsewhere
         too), ``duplicates_across_origins``, ``nearly_empty`` (standard deviation
-        below 4 grey levels), ``notes``, ``digest``.
+        below 4 grey levels), ``flagged`` (ids of those tiles: ``duplicates``, each group of
+        equal ones together, and ``nearly_empty``), ``notes``, ``digest``.
     """
     table = store.table
     copies = table[table.duplicated("digest", keep=False)]
     crossing = copies.drop_duplicates(["digest", "origin"]).duplicated("digest")
-    grey = grey_levels(store)
+    empty = (grey_levels(store)["sd"] < EMPTY_SD).to_numpy()
     return {
         "tiles": len(store),
         "simulated": store.simulated,
@@ -36,7 +37,11 @@ def audit(store: TileStore) -> dict[str, Any]:
         "lesions": int(table.loc[table["lesion"] != "", "lesion"].nunique()),
         "duplicates": len(copies),
         "duplicates_across_origins": int(crossing.sum()),
-        "nearly_empty": int((grey["sd"] < EMPTY_SD).sum()),
+        "nearly_empty": int(empty.sum()),
+        "flagged": {
+            "duplicates": [same.tolist() for _, same in copies.groupby("digest")["tile"]],
+            "nearly_empty": table.loc[empty, "tile"].tolist(),
+        },
         "notes": store.meta["notes"],
         "digest": store.digest,
     }
@@ -44,9 +49,9 @@ def audit(store: TileStore) -> dict[str, Any]:
 
 def grey_levels(store: TileStore) -> pd.DataFrame:
     """Mean and standard deviation of each tile, float64 columns ``mean``, ``sd``, 0..255."""
-    values = np.empty((len(store), 2))
+    values, images = np.empty((len(store), 2)), streamed(store.images)
     for start in range(0, len(store), BLOCK):
-        block = store.images[start : start + BLOCK].reshape(-1, store.images.shape[1] ** 2)
+        block = images[start : start + BLOCK].reshape(-1, images.shape[1] * images.shape[2])
         values[start : start + len(block), 0] = block.mean(axis=1)
         values[start : start + len(block), 1] = block.std(axis=1)
     return pd.DataFrame(values, columns=["mean", "sd"])

@@ -15,9 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from birads_lib.errors import DataError, one_of
+from birads_lib.errors import DataError
 from birads_lib.labels import CLASSES
-from birads_lib.metrics import REPLICATES, mean_with_interval
 from birads_lib.tiles.phantom.truth import PhantomTruth
 
 CALCIFIED = [c.label for c in CLASSES if c.lesion == "calcification"]
@@ -126,24 +125,3 @@ def _both(truth: PhantomTruth, origin: pd.DataFrame, before: Any, after: Any) ->
     tables = [measure_calcifications(v, masks).add_suffix(f"_{k}") for k, v in versions.items()]
     lesion = origin[["lesion", "patient", "label"]].reset_index(drop=True)
     return pd.concat([lesion, *tables], axis=1)
-
-
-def change(
-    contrasts: pd.DataFrame, measure: str = "contrast_to_noise", replicates: int = REPLICATES
-) -> dict[str, Any]:
-    """Mean paired difference over lesions, after less before, with its 95 % interval.
-
-    Args:
-        contrasts: From ``lesion_contrasts``.
-        measure: One of ``MEASURES``.
-        replicates: Of the bootstrap over patients.
-
-    Returns:
-        ``{"value", "interval"}``, in grey levels unless it is the ratio.
-
-    Raises:
-        UsageError: Another measure.
-    """
-    one_of("measure", measure, MEASURES)
-    difference = contrasts[f"{measure}_after"] - contrasts[f"{measure}_before"]
-    return mean_with_interval(difference.to_numpy(), contrasts["patient"], replicates)

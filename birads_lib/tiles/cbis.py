@@ -17,8 +17,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels import get_decoder
 
-from birads_lib.errors import DataError
+from birads_lib.errors import DataError, one_of
 from birads_lib.tiles.crops import TILE_PIXEL_MM, Scan
 
 FILM_PIXEL_MM = 0.05  # mm, nominal; the DICOM files state none
@@ -28,7 +29,11 @@ UNREADABLE = (
     OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError,
     struct.error, InvalidDicomError,
 )  # fmt: skip
-"""What pydicom raises on a file that is damaged, or (as runtime errors) has no decoder for."""
+"""What pydicom raises on a file that is damaged."""
+DECODERS = "python-gdcm"
+"""Package that decodes what the study's own (JPEG 2000, RLE, baseline JPEG) do not. Its like,
+pylibjpeg-libjpeg, is under the GPL and so no dependency of ours."""
+WHOLE = 255  # grey levels of 8 bits
 
 
 def example_scans() -> Iterator[Scan]:
@@ -44,13 +49,24 @@ def example_scans() -> Iterator[Scan]:
             yield read_scan(path)
 
 
+def example_scan(name: str) -> Scan:
+    """One of ``example_scans``, such as ``"P_00820_LEFT_CC"``.
+
+    Raises:
+        UsageError: There is none of that name; the message lists them.
+    """
+    scans = {scan.name: scan for scan in example_scans()}
+    return scans[one_of("scan", name, scans)]
+
+
 def read_scan(path: Path) -> Scan:
     """Read one CBIS-DDSM scan and reduce it to the tiles' 0.1 mm a pixel.
 
-    16-bit film densities are divided by 257; pixels are averaged two by two.
+    Film densities are scaled by the bits that are stored, 16 of them divided by 257; pixels
+    are averaged two by two.
 
     Raises:
-        DataError: Not a readable DICOM scan, not 8 or 16 bit grey, or named otherwise.
+        DataError: Not a readable DICOM scan, not one grey picture, or named otherwise.
     """
     dicom, pixels = read_picture(path)
     match = PATIENT_ID.search(str(dicom.get("PatientID", "")))
@@ -59,11 +75,9 @@ def read_scan(path: Path) -> Scan:
             f"{path}: PatientID {dicom.get('PatientID')!r} does not name patient, side and "
             "view as CBIS-DDSM does; give a scan of that set"
         )
-    grey = pixels
-    if pixels.dtype == np.uint16:  # a scan of 35 million pixels would take 280 MB as float64
-        grey = np.divide(pixels, np.float32(257), dtype=np.float32)
     patient, side, view = match.groups()
-    return Scan(match.group(), patient, side, view, np.rint(at_tile_scale(grey)).astype(np.uint8))
+    reduced = at_tile_scale(grey_levels(dicom, pixels))
+    return Scan(match.group(), patient, side, view, np.rint(reduced).astype(np.uint8))
 
 
 def read_picture(path: Path) -> tuple[pydicom.Dataset, NDArray[Any]]:
@@ -74,10 +88,12 @@ def read_picture(path: Path) -> tuple[pydicom.Dataset, NDArray[Any]]:
         MONOCHROME1 is inverted.
 
     Raises:
-        DataError: Not a readable DICOM picture, or not one picture of 8 or 16 bit grey.
+        DataError: Not a readable DICOM picture, compressed in a way that nothing installed
+            can undo, or not one grey picture of unsigned numbers.
     """
     try:
         dicom = pydicom.dcmread(path)
+        _check_decoder(path, dicom)
         pixels = dicom.pixel_array
     except UNREADABLE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -85,8 +101,47 @@ def read_picture(path: Path) -> tuple[pydicom.Dataset, NDArray[Any]]:
     if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{path}: {pixels.dtype} {pixels.shape}; expected one grey picture")
     if dicom.get("PhotometricInterpretation") == "MONOCHROME1":
-        pixels = np.iinfo(pixels.dtype).max - pixels
+        pixels = pixels.dtype.type(_largest(dicom)) - pixels
     return dicom, pixels
+
+
+def grey_levels(
+    dicom: pydicom.Dataset, pixels: NDArray[Any]
+) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Pixels of ``read_picture`` as grey levels 0..255: uint8, or float32 of other than 8 bits.
+
+    Full scale is that of the bits that are stored, such as 12 of a digital mammogram.
+    """
+    largest = _largest(dicom)
+    if largest == WHOLE:
+        return pixels.astype(np.uint8)
+    # A scan of 35 million pixels would take 280 MB as float64.
+    return np.divide(pixels, np.float32(largest / WHOLE), dtype=np.float32)
+
+
+def _largest(dicom: pydicom.Dataset) -> int:
+    return 2 ** int(dicom.BitsStored) - 1
+
+
+def _check_decoder(path: Path, dicom: pydicom.Dataset) -> None:
+    """Refuse pixels that nothing installed can decompress, and name what could.
+
+    Raises:
+        DataError: There is no decoder for them.
+    """
+    syntax = dicom.file_meta.TransferSyntaxUID
+    try:
+        there = get_decoder(syntax).is_available
+    except NotImplementedError:
+        raise DataError(
+            f"{path}: transfer syntax {syntax.name}, which holds no picture that can be decoded; "
+            "give it uncompressed"
+        ) from None
+    if not there:
+        raise DataError(
+            f"{path}: compressed as {syntax.name}, and no decoder for that is installed; "
+            f"`pip install {DECODERS}` and read it again"
+        )
 
 
 def at_tile_scale(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -95,6 +95,7 @@ def merge_ddsm10(
     Raises:
         DataError: No file found, a record or array is damaged, a label is out of
             range or contradicts ``label_normal``, or a class has no tile at all.
+        DiskFullError: The store does not fit on its disk; nothing of it is left.
     """
     source = Path(src)
     training, held_out, notes = find_files(source)
@@ -126,7 +127,7 @@ def _read_all(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Write every tile; the table of them, and remarks."""
     labels = {part.name: _read_labels(part, data, file) for part, data, file in held_out}
-    total = sum(map(count_records, training)) + sum(map(len, labels.values()))
+    writer.expected = total = sum(map(count_records, training)) + sum(map(len, labels.values()))
     merged = Merged()
     for path in training:
         _read_training_file(path, source, writer, merged)

@@ -20,37 +20,22 @@ BLOCK = 512  # tiles read at a time
 PREFETCHED = 2  # batches made ahead
 
 
-def resized_tiles(
-    images: Any, size: int, rows: NDArray[np.int64] | None = None
+def random_patches(
+    images: NDArray[np.uint8] | ImageRows, size: int, seed: int
 ) -> NDArray[np.uint8]:
-    """Tiles of a store resized to ``size`` x ``size``, read a block at a time.
-
-    Args:
-        images: uint8 (N, H, W), such as a store's memory map.
-        size: Side wanted, px.
-        rows: Which tiles, int (n,); ``None`` for all.
-
-    Returns:
-        uint8 (n, size, size).
-    """
-    rows = np.arange(len(images)) if rows is None else rows
-    small = np.empty((len(rows), size, size), np.uint8)
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
-        small[start : start + len(block)] = resize_tiles(images[block], (size, size))
-    return small
-
-
-def random_patches(images: NDArray[np.uint8], size: int, seed: int) -> NDArray[np.uint8]:
     """One square patch of each tile, at a place drawn by seed: uint8 (N, size, size).
 
-    Equal seeds cut equal places, so noisy and clean tiles stay in step.
+    Equal seeds cut equal places, so noisy and clean tiles stay in step. Of rows on disk
+    memory holds a block at a time.
     """
     rng = np.random.default_rng(seed)
     corners = rng.integers(0, np.array(images.shape[1:]) - size + 1, (len(images), 2))
     patches = np.empty((len(images), size, size), np.uint8)
-    for patch, image, (row, column) in zip(patches, images, corners, strict=True):
-        patch[...] = image[row : row + size, column : column + size]
+    for start in range(0, len(images), BLOCK):
+        block = np.asarray(images[start : start + BLOCK])
+        for index, image in enumerate(block, start):
+            row, column = corners[index]
+            patches[index] = image[row : row + size, column : column + size]
     return patches
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 HASH_BITS = 64  # of imagehash.phash
 NEAR_BITS = 6  # bits; tiles whose hashes differ in no more count as near duplicates
-SYMMETRIES = 8  # of the square: crops were flipped and quarter-turned
+SYMMETRIES = 8
+"""Of the square: crops were flipped and quarter-turned."""
 
 
 def sibling_shares(table: pd.DataFrame, split: pd.Series, judged: str) -> dict[str, float]:
@@ -54,7 +55,7 @@ def perceptual_hashes(images: Any, symmetries: int = 1) -> NDArray[np.bool_]:
 
     Args:
         images: uint8 (N, H, W), read one at a time.
-        symmetries: 1, or 8 to hash each flip and quarter turn too.
+        symmetries: 1, or ``SYMMETRIES`` to hash each flip and quarter turn too.
 
     Returns:
         bool (N, symmetries, 64).

@@ -2,46 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError
+from birads_lib.tiles.cbis import grey_levels, read_picture
 from birads_lib.tiles.layout import TILE
 from birads_lib.tiles.store import META, ImageRows, TileStore, open_images
 
 PICTURES = (".png", ".jpg", ".jpeg", ".pgm")
+DICOM = ".dcm"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a path holds, as tiles.
+
+    Attributes:
+        names: A name for each tile.
+        images: uint8 (N, 299, 299).
+        size: Height and width, px, of a picture file before it was resized to a tile;
+            ``None`` for stores and arrays, which hold tiles.
+    """
+
+    names: list[str]
+    images: NDArray[np.uint8] | ImageRows
+    size: tuple[int, int] | None = None
 
 
 def read_pictures(path: Path) -> tuple[list[str], NDArray[np.uint8] | ImageRows]:
+    """Names and tiles of what a path holds, see ``open_pictures``."""
+    found = open_pictures(path)
+    return found.names, found.images
+
+
+def open_pictures(path: Path) -> Pictures:
     """Open what a path holds.
 
     Args:
-        path: Folder of a store, ``.npy`` of tiles, or one grey picture.
+        path: Folder of a store, ``.npy`` of tiles, or one grey picture. Of DICOM, grey
+            levels are scaled by the bits that are stored, 16 of them divided by 257, and
+            MONOCHROME1 is inverted.
 
     Returns:
-        A name for each tile, and the tiles, uint8 (N, 299, 299). A picture of another
-        size is resized to a tile.
+        Names and tiles. A picture of another size is resized to a tile.
 
     Raises:
         DataError: Nothing there, or nothing that can be read as grey tiles.
     """
     if path.is_dir() and (path / META).exists():
         store = TileStore.open(path)
-        return store.table["tile"].tolist(), store.images
+        return Pictures(store.table["tile"].tolist(), store.images)
     if path.suffix == ".npy":
         images = open_images(path)
-        return [f"{path.stem}/{index:05d}" for index in range(len(images))], images
-    if path.suffix.lower() in PICTURES:
-        return [path.stem], _read_picture(path)
+        return Pictures([f"{path.stem}/{index:05d}" for index in range(len(images))], images)
+    kind = path.suffix.lower()
+    if kind in (*PICTURES, DICOM):
+        picture = _read_dicom(path) if kind == DICOM else _read_picture(path)
+        return Pictures([path.stem], _as_tile(picture), picture.shape)
     raise DataError(
-        f"{path}: neither a store nor a file in .npy, {', '.join(PICTURES)}; give one of these"
+        f"{path}: neither a store nor a file in .npy, {', '.join(PICTURES)}, {DICOM}; "
+        "give one of these"
     )
 
 
-def _read_picture(path: Path) -> NDArray[np.uint8]:
+def _read_picture(path: Path) -> NDArray[Any]:
+    """Grey levels of a picture file, uint8 (H, W)."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     raw = np.fromfile(path, np.uint8)
@@ -58,5 +89,18 @@ def _read_picture(path: Path) -> NDArray[np.uint8]:
         picture = colours[..., 0]
     if picture.dtype != np.uint8:
         raise DataError(f"{path}: {picture.dtype} grey levels; give 8 bit, 0..255")
+    return picture
+
+
+def _read_dicom(path: Path) -> NDArray[Any]:
+    """Grey levels of a DICOM file, uint8 or float32 (H, W), 0..255."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    return grey_levels(*read_picture(path))
+
+
+def _as_tile(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    """A grey picture, 0..255, resized to a tile: uint8 (1, 299, 299)."""
     how = cv2.INTER_AREA if min(picture.shape) >= TILE else cv2.INTER_LINEAR
-    return cv2.resize(picture, (TILE, TILE), interpolation=how)[np.newaxis]
+    tile = cv2.resize(picture, (TILE, TILE), interpolation=how)
+    return np.rint(tile).astype(np.uint8)[np.newaxis]

@@ -16,9 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from birads_lib.tiles.store import streamed
+
 BINS = 8  # of the histogram over 0..255
 JPEG_BLOCK = 8  # px, side of a JPEG block
-BLOCK = 256  # tiles read at a time
+BLOCK = 64  # tiles read at a time
 
 Floats = NDArray[np.float64]
 
@@ -61,8 +63,8 @@ PROBES: dict[str, Callable[[NDArray[np.uint8]], Floats]] = {
 
 def probe_features(images: Any, probe: str) -> Floats:
     """Features of one probe for all tiles, read a block at a time: float64 (N, features)."""
-    measure = PROBES[probe]
-    blocks = [measure(np.asarray(images[i : i + BLOCK])) for i in range(0, len(images), BLOCK)]
+    measure, tiles = PROBES[probe], streamed(images)
+    blocks = [measure(tiles[i : i + BLOCK]) for i in range(0, len(tiles), BLOCK)]
     return np.concatenate(blocks)
 
 

@@ -7,7 +7,9 @@ A store is a folder of three files: ``images.npy``, uint8 of shape
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import errno
 import hashlib
 import io
 import itertools
@@ -24,16 +26,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from birads_lib.errors import DataError, UsageError
+from birads_lib.errors import DataError, DiskFullError, UsageError
 from birads_lib.files import fingerprint, read_json, sha256, whole_folder, write_json
 from birads_lib.labels import CLASSES, CODES
-from birads_lib.tiles.layout import TILE
+from birads_lib.tiles.layout import IMAGE_BYTES, TILE
 
 IMAGES, TABLE, META = "images.npy", "table.parquet", "store.json"
 BLOCK = 256  # tiles digested at a time
 HASHERS = 2  # threads that digest what is written
 PENDING = 4  # blocks that may wait for their digests
 META_KEYS = {"digest", "simulated", "counts", "notes"}
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no room on the disk, or none left to this user
 COLUMNS = (
     "tile", "label", "group", "lesion", "source", "origin", "filename",
     "patient", "side", "view", "digest",
@@ -89,14 +92,17 @@ class ImageRows:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """(n, H, W), or (n, H, W, C) of features."""
         return (len(self._rows), *self._images.shape[1:])
 
     @property
     def ndim(self) -> int:
+        """3, or 4 of features."""
         return self._images.ndim
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """That of the array behind."""
         return self._images.dtype
 
     def _read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
@@ -290,10 +296,11 @@ class StoreWriter:
         table: To be set before the end: DataFrame of ``COLUMNS`` without ``digest``, one
             row a tile in the order written; further columns are kept.
         meta: To be filled before the end: what ``store.json`` is to say.
+        expected: Tiles that are to come in all, as far as that is known; for messages.
     """
 
     def __init__(self, folder: Path, pool: ThreadPoolExecutor):
-        self.folder, self.count = folder, 0
+        self.folder, self.count, self.expected = folder, 0, 0
         self.table: pd.DataFrame | None = None
         self.meta: dict[str, Any] = {}
         self._pool, self._digests = pool, list[Future[list[str]]]()
@@ -311,11 +318,11 @@ class StoreWriter:
                 f"append: {images.dtype} {images.shape} given; expected uint8 (n, {TILE}, {TILE})"
             )
         rows = [np.ascontiguousarray(image).reshape(-1) for image in images]
+        self.count += len(rows)
         if len(self._digests) >= PENDING:
             self._digests[-PENDING].result()
         self._digests.append(self._pool.submit(pixel_digests, images))
         self._file.writelines(row.data for row in rows)
-        self.count += len(rows)
 
     def digests(self) -> list[str]:
         """SHA-256 of each tile written so far."""
@@ -331,7 +338,8 @@ class StoreWriter:
 
     def abandon(self) -> None:
         """Let go of the file; what was written is of no use."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what is still to be written has no room either
+            self._file.close()
 
     def _write_header(self) -> None:
         """numpy pads its headers, so that one for more tiles takes the same place."""
@@ -347,6 +355,9 @@ def writing_store(path: str | os.PathLike[str]) -> Iterator[StoreWriter]:
 
     The block calls ``writer.append`` and sets ``writer.table`` and ``writer.meta``;
     digests are added here.
+
+    Raises:
+        DiskFullError: There is no room for it.
     """
     with (
         whole_folder(path, META) as folder,
@@ -358,10 +369,19 @@ def writing_store(path: str | os.PathLike[str]) -> Iterator[StoreWriter]:
             assert writer.table is not None
             table = writer.table.assign(digest=writer.digests())
             writer.close()
+            table.to_parquet(folder / TABLE, index=False)
+            write_json(folder / META, {**writer.meta, "digest": digest_of(table)})
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            needed = max(writer.expected, writer.count) * IMAGE_BYTES
+            raise DiskFullError(
+                f"{path}: {os.strerror(error.errno)}; the store needs "
+                f"{'' if writer.expected else 'more than '}{needed:,} bytes there; make room or "
+                "name another place"
+            ) from None
         finally:
             writer.abandon()
-        table.to_parquet(folder / TABLE, index=False)
-        write_json(folder / META, {**writer.meta, "digest": digest_of(table)})
 
 
 class SourceDigests:
@@ -446,8 +466,9 @@ def verify_store(store: TileStore) -> list[str]:
     """
     found = []
     tiles, known = store.table["tile"].tolist(), store.table["digest"].tolist()
+    images = streamed(store.images)
     for start in range(0, len(store), BLOCK):
-        for row, digest in enumerate(pixel_digests(store.images[start : start + BLOCK]), start):
+        for row, digest in enumerate(pixel_digests(images[start : start + BLOCK]), start):
             if digest != known[row]:
                 found.append(f"{store.path / IMAGES}: tile {tiles[row]} (row {row}) has changed")
     if digest_of(store.table) != store.digest:

@@ -217,11 +217,6 @@ class ExampleDecoder:
         return self._build.same(block)
 
 
-def decode_examples(payloads: NDArray[np.uint8]) -> Iterator[Examples]:
-    """Decode one block of equally long payloads; see ``ExampleDecoder``."""
-    return ExampleDecoder()(payloads)
-
-
 class MalformedExampleError(ValueError):
     """A payload that is no ``tf.train.Example``; ``row`` is its place in the block."""
 

@@ -2,7 +2,8 @@
 document.addEventListener("DOMContentLoaded", () => {
   for (const table of document.querySelectorAll("table.sortable")) {
     const headings = [...table.querySelectorAll("thead tr:first-child th")];
-    headings.forEach((heading, column) => {
+    headings.forEach((heading) => {
+      const column = heading.cellIndex;
       const sort = () => {
         const down = heading.getAttribute("aria-sort") === "ascending";
         headings.forEach((other) => other.setAttribute("aria-sort", "none"));

@@ -98,6 +98,11 @@ def test_decoder_mirrors_the_encoder(printed):
     }
 
 
+def test_weights_are_those_of_six_convolutions(printed):
+    channels = [(1, 16), (16, 32), (32, 8), (8, 32), (32, 16), (16, 1)]
+    assert printed.count_params() == sum(9 * a * b + b for a, b in channels) == 14_217
+
+
 def test_latent_code_is_smaller_than_the_tile(printed):
     code = printed.get_layer("latent_code").output.shape[1:]
     assert code == (75, 75, 8)

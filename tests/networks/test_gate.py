@@ -61,10 +61,13 @@ def test_one_probability_a_tile(gate, gate_tiles):
     assert np.ptp(infected) > 1e-4  # it looks at the tile
 
 
-def test_full_width_is_mobilenet_with_one_channel_less_two():
-    backbone = backbone_of(mobilenet_gate())
+def test_full_width_is_mobilenet_with_one_channel_less_two_and_a_head():
+    gate = mobilenet_gate()
+    backbone = backbone_of(gate)
     assert backbone.input_shape == (None, 224, 224, 1)
     assert backbone.count_params() == COLOUR_WEIGHTS - 2 * FIRST_KERNEL == 2_257_408
+    head = (1280 * 128 + 128) + (128 + 1)  # fully connected, then one sigmoid
+    assert gate.count_params() == backbone.count_params() + head == 2_421_505
 
 
 def test_grey_levels_are_scaled_to_minus_one_to_one(gate):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
 
 from birads_lib.errors import DataError, UsageError
-from birads_lib.networks import EFFICIENTNETS, PRINTED_INPUT, attention_scorer, plain_cnn
+from birads_lib.networks import (
+    EFFICIENTNETS,
+    PRINTED_INPUT,
+    attention_head,
+    attention_scorer,
+    plain_cnn,
+)
 from birads_lib.networks.scorer import PLAIN_FILTERS
 
 SMALL = (64, 48, 3)
 B7_WEIGHTS = 64_097_687  # of keras.applications, without its top; the paper says 66 million
+B7_CHANNELS = 2560
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +28,13 @@ def printed() -> keras.Model:
     """EfficientNetB7 at the printed size."""
     keras.utils.set_random_seed(0)
     return attention_scorer()
+
+
+def head_weights(channels: int, spatial: bool = True, channel: bool = True) -> int:
+    """Weights and biases behind the backbone: two 1x1 convolutions of one map to one, equation
+    (2); one fully connected part for both poolings, equation (6); the softmax, equation (5)."""
+    of_maps, of_channels = 2 * (1 + 1), channels * channels + channels
+    return spatial * of_maps + channel * of_channels + channels * 4 + 4
 
 
 def test_rows_are_probabilities(scorer, colour_tiles):
@@ -47,6 +63,22 @@ def test_attention_decides_the_layers(attention, present):
     names = {layer.name for layer in model.layers}
     assert names & {"spatial_attention", "channel_attention"} == present
     assert model.output_shape == (None, 4)
+
+
+@pytest.mark.parametrize(
+    ("attention", "parts"),
+    [("both", (True, True)), ("spatial", (True, False)), ("channel", (False, True)),
+     ("none", (False, False))],
+)  # fmt: skip
+def test_weights_of_the_attention_head_are_those_of_its_equations(attention, parts):
+    head = attention_head((3, 2, 1280), attention)
+    assert head.count_params() == head_weights(1280, *parts)
+
+
+def test_a_bottleneck_in_the_attention_head_has_fewer_weights():
+    narrow = attention_head((3, 2, 1280), reduction=16)
+    saved = (1280 * 1280 + 1280) - (1280 * 80 + 80 + 80 * 1280 + 1280)
+    assert narrow.count_params() == head_weights(1280) - saved
 
 
 def test_readings_of_the_equations_are_passed_on():
@@ -132,6 +164,7 @@ def test_default_is_b7_at_the_printed_size(printed):
     assert printed.input_shape == (None, 200, 150, 3)
     assert printed.output_shape == (None, 4)
     assert printed.get_layer("efficientnetb7").count_params() == B7_WEIGHTS
+    assert printed.count_params() == B7_WEIGHTS + head_weights(B7_CHANNELS) == 70_664_095
 
 
 def test_b7_scores_a_tile(printed):
@@ -153,6 +186,24 @@ def test_plain_cnn_has_the_five_convolutions_of_the_text():
     assert model.input_shape == (None, *PRINTED_INPUT)
     assert model.get_layer("pool_5").output.shape == (None, 6, 4, 128)
     assert model.output_shape == (None, 4)
+
+
+def test_weights_of_the_plain_cnn_are_those_of_its_convolutions_and_softmax():
+    convolutions = sum(
+        9 * before * after + after for before, after in pairwise((3, *PLAIN_FILTERS))
+    )
+    assert plain_cnn().count_params() == convolutions + 128 * 4 + 4 == 98_900
+
+
+def test_plain_cnn_learns_with_every_weight_and_is_the_same_when_read_again(
+    colour_tiles, unreached, tmp_path
+):
+    keras.utils.set_random_seed(5)
+    model = plain_cnn(SMALL)
+    assert unreached(model, colour_tiles) == []
+    model.save(tmp_path / "plain.keras")
+    again = keras.saving.load_model(tmp_path / "plain.keras")
+    np.testing.assert_allclose(again(colour_tiles), model(colour_tiles), atol=1e-6)
 
 
 def test_plain_cnn_scores_grey_and_colour(colour_tiles, unreached):

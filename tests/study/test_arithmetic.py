@@ -100,6 +100,13 @@ def test_one_set_of_totals_regenerates_all_sixteen_cells():
     assert np.array_equal(arithmetic.regenerate(totals), TABLE_1)
 
 
+def test_totals_that_fit_each_column_are_told_apart_from_those_that_fit_together():
+    assert arithmetic.fitting_totals() == [[2066], [1904], [1477], [1792, 1793]]
+    changed = TABLE_1.copy()
+    changed[1, 0] = 47
+    assert arithmetic.fitting_totals(changed) == [[], [1904], [1477], [1792, 1793]]
+
+
 def test_no_other_totals_do_by_trying_every_one_up_to_the_whole():
     found = []
     for k, rate in enumerate((0.93, 0.92, 0.90, 0.93)):

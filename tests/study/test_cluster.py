@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from birads_lib.cli import main
+from birads_lib.cli import _parser, main
 from birads_lib.study.profiles import CHAPTERS
-from birads_lib.study.sweeps import get_sweep
+from birads_lib.study.sweeps import get_sweep, read_sweeps
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
@@ -84,19 +85,63 @@ def planned_sweep(request, project) -> dict[str, str]:
     return dict(zip(blocks[1::2], blocks[2::2], strict=True))
 
 
+def commands(planned) -> list[list[str]]:
+    """The `birads` command of every planned step, as the shell would split it."""
+    found = re.findall(r"\bbirads ((?:step|sweep) .*?) && touch ", "\n".join(planned.values()))
+    return [shlex.split(arguments) for arguments in found]
+
+
+def check_commands(steps) -> None:
+    given = [_parser().parse_args(arguments) for arguments in commands(steps)]
+    assert len(given) == len(steps) - 1, "all but the target itself"
+    assert {(g.distribute, g.profile) for g in given} == {("local", "smoke")}
+
+
+def test_the_command_line_takes_what_a_study_plans(planned):
+    check_commands(planned)
+
+
+def test_the_command_line_takes_what_a_sweep_plans(planned_sweep):
+    check_commands(planned_sweep)
+
+
 def test_each_group_of_a_sweep_is_a_step_behind_the_networks_it_needs(planned_sweep):
     groups = {f"sweep_ablations_{g}" for g in get_sweep("ablations", "smoke").groups}
     before = {"data", "data_merging", "autoencoder", "gate", "attention"}
     assert set(planned_sweep) == {"sweep_ablations", *groups, *before}
     called = r"birads sweep ablations --group heads --seeds 3 --profile smoke .*--stamp \S+/stamps/"
     assert re.search(called, planned_sweep["sweep_ablations_heads"])
+    for group in groups:
+        assert re.search(r"\bgpu=1\b", planned_sweep[group])
+        assert re.search(r"threads: 8\b", planned_sweep[group])
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_profile_names_only_steps_that_exist(cluster):
     profile = yaml.safe_load((ROOT / "cluster" / cluster / "config.yaml").read_text())
     assert profile["executor"] == cluster
-    assert set(profile["set-resources"]) <= STEPS
+    groups = {
+        f"sweep_{sweep.name}_{group}"
+        for size in ("smoke", "laptop", "paper")
+        for sweep in read_sweeps(size).values()
+        for group in sweep.groups
+    }
+    assert set(profile["set-threads"]) == groups
+    assert groups <= set(profile["set-resources"]) <= STEPS | groups
+
+
+def test_groups_run_side_by_side_on_one_machine(project):
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "snakemake", "sweep_gates", "--dry-run", "--cores", "2",
+            "--config", "profile=smoke", "sweep=gates",
+        ],
+        cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, timeout=120,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    (group,) = re.findall(r"^rule sweep_gates_gates:$(.*?)\n\n", done.stdout, re.M | re.S)
+    assert "threads" not in group, "one core each"
 
 
 @pytest.fixture

@@ -110,6 +110,29 @@ def test_a_runs_trainings_count_its_tiles(tmp_path):
         costs.trainings_of_run(tmp_path, "smoke", table, split)
 
 
+def test_a_frozen_scorer_counts_as_its_head_and_is_projected_at_the_gates_pace(tmp_path):
+    tile = keras.Input((4,))
+    whole = keras.layers.Dense(8, name="backbone")(tile)
+    models = {"scorer": keras.Model(tile, keras.layers.Dense(1)(whole))}
+    models["scorer_head"] = keras.Model(tile, keras.layers.Dense(1)(tile))
+    for name in ("autoencoder_patches", "gate", "scorer", "scorer_head"):
+        models.get(name, models["scorer_head"]).save(tmp_path / f"{name}.keras")
+        write_json(tmp_path / f"{name}.json", {"history": [{"seconds": 2.0}], "frozen": False})
+    table = pd.DataFrame({"label": [0, 1, 1]})
+    split = pd.Series(["train", "train", "validation"])
+    pace = pd.DataFrame({"operations/s": {"gate": 5.0, "scorer": 7.0}})
+
+    def weights():
+        return costs.trainings_of_run(tmp_path, "smoke", table, split)["scorer"].step.weights
+
+    assert weights() == models["scorer"].count_params()
+    assert costs.whole_pace(pace, tmp_path)["scorer"] == 7.0
+    write_json(tmp_path / "scorer.json", {"history": [{"seconds": 2.0}], "frozen": True})
+    assert weights() == models["scorer_head"].count_params()
+    assert costs.whole_pace(pace, tmp_path)["scorer"] == 5.0
+    assert costs.epoch_seconds(tmp_path)["scorer"] == 2.0
+
+
 def test_measurements_may_be_absent_but_not_something_else(tmp_path, measured):
     path = tmp_path / "results.json"
     assert costs.read_measurements(path) is None

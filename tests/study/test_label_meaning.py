@@ -1,7 +1,7 @@
 """The chapter on what the labels mean: from shipped counts, soon done, without TensorFlow."""
 
 import json
-import time
+import os
 from pathlib import Path
 
 import nbformat
@@ -11,7 +11,7 @@ from birads_lib.study.notebooks import run_chapter
 from birads_lib.tiles.cbis_labels import shipped_counts
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 30  # s
+LIMIT = 30  # s of processor time: other tests run beside this one
 NO_TENSORFLOW = (
     '\n# %%\nimport sys\nassert not {"tensorflow", "keras"} & set(sys.modules)\nprint("light")\n'
 )
@@ -26,9 +26,10 @@ def run(tmp_path_factory):
     source = folder / "label_meaning.py"
     source.write_text((ROOT / "notebooks" / source.name).read_text() + NO_TENSORFLOW)
     target = folder / "notebooks" / "label_meaning.ipynb"
-    started = time.monotonic()
+    before = os.times()
     run_chapter(source, target, {"RUN": str(folder)}, folder / "figures")
-    return folder, time.monotonic() - started
+    after = os.times()
+    return folder, sum(after[2:4]) - sum(before[2:4])  # of the kernel, which has ended
 
 
 def said(folder):
@@ -40,7 +41,7 @@ def said(folder):
 
 def test_it_is_soon_done_and_loads_no_tensorflow(run):
     folder, seconds = run
-    assert seconds < LIMIT
+    assert 0 < seconds < LIMIT
     last = nbformat.read(folder / "notebooks" / "label_meaning.ipynb", as_version=4).cells[-1]
     assert last.outputs[0]["text"] == "light\n"
 

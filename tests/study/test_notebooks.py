@@ -7,7 +7,7 @@ import pytest
 
 from birads_lib.errors import ChapterError, DataError, UsageError
 from birads_lib.study import notebooks
-from birads_lib.study.run import FIGURE_KEY
+from birads_lib.study.run import FIGURE_KEY, TABLE_KEY
 
 CHAPTER = """# %% [markdown]
 # # Title
@@ -66,6 +66,21 @@ def test_parameters_given_win_and_the_notebook_is_clean(chapter, tmp_path):
     assert [p.name for p in target.parent.iterdir()] == ["small.ipynb"]
 
 
+def test_what_a_chapter_ran_with_is_read_from_it(chapter, tmp_path):
+    target = tmp_path / "run" / "notebooks" / "small.ipynb"
+    notebooks.run_chapter(chapter(), target, {"A": 10, "C": None}, tmp_path)
+    executed = nbformat.read(target, as_version=4)
+    assert notebooks.run_parameters(executed) == {"A": 10, "B": 2.5, "C": None}
+
+
+def test_a_chapter_leaves_its_time_and_memory_beside_the_run(chapter, tmp_path):
+    target = tmp_path / "run" / "notebooks" / "small.ipynb"
+    notebooks.run_chapter(chapter(), target, {}, tmp_path)
+    left = json.loads((tmp_path / "run" / "timings" / "small.json").read_text())
+    assert left["seconds"] > 0
+    assert left["peak_memory_gb"] is None or left["peak_memory_gb"] > 0.01
+
+
 def test_a_failed_cell_is_shown_and_leaves_no_notebook(chapter, tmp_path):
     source = chapter(CHAPTER + "\n# %%\nfirst = 1\nraise RuntimeError('the gate is stuck')\n")
     target = tmp_path / "run" / "notebooks" / "small.ipynb"
@@ -75,6 +90,17 @@ def test_a_failed_cell_is_shown_and_leaves_no_notebook(chapter, tmp_path):
     assert "chapter small: cell 3 failed" in message
     assert "raise RuntimeError('the gate is stuck')" in message
     assert "Traceback" in message
+    assert not list(target.parent.iterdir())
+
+
+def test_what_a_cell_refuses_stays_one_line_that_a_user_can_mend(chapter, tmp_path):
+    refusal = (
+        "from birads_lib.errors import DataError\nraise DataError('a.npy: cut short; copy it')"
+    )
+    target = tmp_path / "run" / "notebooks" / "small.ipynb"
+    with pytest.raises(DataError) as caught:
+        notebooks.run_chapter(chapter(f"{CHAPTER}\n# %%\n{refusal}\n"), target, {}, tmp_path)
+    assert str(caught.value) == "a.npy: cut short; copy it"
     assert not list(target.parent.iterdir())
 
 
@@ -112,6 +138,28 @@ def test_a_figure_shares_its_cell_with_no_other_output(tmp_path):
     other = nbformat.v4.new_output("display_data", data={"text/markdown": "x"})
     with pytest.raises(ChapterError, match="figure roc"):
         notebooks.publishable(nbformat.v4.new_notebook(cells=[figure_cell(other)]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        ({"image/png": "aGk="}, "picture"),
+        ({"text/html": "<div>\n<table border='1'></table></div>", "text/plain": "1"}, "table"),
+    ],
+)
+def test_what_is_shown_without_a_description_is_refused(tmp_path, data, what):
+    shown = nbformat.v4.new_output("execute_result", data=data, execution_count=1)
+    cell = nbformat.v4.new_code_cell("show()", execution_count=1, outputs=[shown])
+    with pytest.raises(ChapterError, match=f"a {what} without a description"):
+        notebooks.publishable(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
+
+
+def test_a_described_table_is_published_without_the_runners_mark(tmp_path):
+    data = {"text/html": "<table class='table'></table>"}
+    shown = nbformat.v4.new_output("display_data", data=data, metadata={TABLE_KEY: "counts"})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=[shown])])
+    notebooks.publishable(notebook, tmp_path)
+    assert notebook.cells[0].outputs[0].metadata == {}
 
 
 def test_missing_chapter_is_named(tmp_path):

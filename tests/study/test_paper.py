@@ -50,13 +50,16 @@ def test_the_register_holds_every_kind_of_statement_once():
     assert all(entry.where and entry.value not in ("", None) for entry in paper.REGISTER)
 
 
-def test_every_quote_is_short_and_stands_in_the_paper():
+def test_every_quote_is_short():
     assert all(3 <= len(entry.quote) <= 90 for entry in paper.REGISTER)
+
+
+def test_every_quote_stands_in_the_paper():
     texts = sorted((ROOT.parent / "shared" / "paper").glob("*.txt"))
-    if texts:
-        text = " ".join(texts[0].read_text(encoding="utf-8").split())
-        absent = [e.id for e in paper.REGISTER if " ".join(e.quote.split()) not in text]
-        assert absent == []
+    if not texts:
+        pytest.skip("the paper's text is absent, so quotations cannot be looked up in it")
+    text = " ".join(texts[0].read_text(encoding="utf-8").split())
+    assert [e.id for e in paper.REGISTER if " ".join(e.quote.split()) not in text] == []
 
 
 def test_the_register_has_every_printed_cell():
@@ -67,6 +70,31 @@ def test_the_register_has_every_printed_cell():
     assert table_1 == paper.TABLE_1.ravel().tolist()
     table_2 = [values[n] for n in values if re.fullmatch(r"table-2-[a-z]+-c\d", n)]
     assert table_2 == paper.TABLE_2.to_numpy().ravel().tolist()
+
+
+@pytest.mark.parametrize(
+    ("place", "least"),
+    [("III.1", 9), ("III, equation (6)", 2), ("II", 14), ("III.5", 30), ("References [19]", 1)],
+)
+def test_no_section_is_left_out(place, least):
+    assert sum(entry.where == place for entry in paper.REGISTER) >= least
+
+
+def test_numbers_told_of_other_work_are_those_of_its_sentences():
+    told = {
+        "literature-abdulaal": 98.08,
+        "literature-abdulaal-original": 94.99,
+        "literature-abdulaal-multiclass": 94.63,
+        "literature-abdulaal-unmodified": 85.06,
+        "literature-saber-auc": 0.995,
+        "literature-saber-f-score": 97.66,
+        "literature-szegedy-momentum": 0.9,
+        "literature-islam-patients": 500,
+    }
+    for name, value in told.items():
+        entry = paper.statement(name)
+        assert entry.value == value
+        assert str(value) in entry.quote
 
 
 def test_a_statement_is_found_by_its_id_alone():

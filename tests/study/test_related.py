@@ -10,10 +10,12 @@ from birads_lib.errors import DataError
 from birads_lib.files import write_json
 from birads_lib.networks.cost import Cost, LayerCost
 from birads_lib.study import figures_sweeps, related
+from birads_lib.study.latency import Latency
 from birads_lib.study.sweeps import read_sweeps
 from birads_lib.texture import texture_features
 
 COST = Cost((LayerCost("conv", "Conv2D", 1234, 2_500_000, 10),))
+LATENCY = Latency(1.5, 1.25, 2.0)
 
 
 def answers(gates, seed=0):
@@ -101,26 +103,32 @@ def test_without_one_of_the_peers_there_is_no_answer():
 
 def test_the_table_of_gates_holds_quality_and_cost():
     found = {"members": {"MobileNetV2": member("gate", "auroc")}}
-    costs = {"MobileNetV2": COST}
-    row = related.gate_table(found, answers([0.9, 0.1, 0.2, 0.5]), costs).loc["the gate"]
+    costs, times = {"MobileNetV2": COST}, {"MobileNetV2": LATENCY}
+    row = related.gate_table(found, answers([0.9, 0.1, 0.2, 0.5]), costs, times).loc["the gate"]
     assert row["AUROC"] == "0.700 (0.600 to 0.800)"
     assert row["sensitivity"].startswith("0.500")
     assert row["weights"] == "1,234"
     assert row["million multiply-adds"] == "2.5"
-    points = related.cost_points(found, costs)
-    assert points.loc["the gate"].tolist() == [2_500_000, 0.7, 0.6, 0.8]
+    assert row["ms a tile"] == "1.50 (1.25 to 2.00)"
+    points = related.cost_points(found, costs, times)
+    assert points.loc["the gate"].tolist() == [2_500_000, 1.5, 0.7, 0.6, 0.8]
 
 
 def test_the_figure_shows_each_gate_where_it_costs():
+    ends = {"value": [0.6, 0.9], "low": [0.5, 0.8], "high": [0.7, 0.95]}
     points = pd.DataFrame(
-        {"multiply_adds": [1e6, 1e8], "value": [0.6, 0.9], "low": [0.5, 0.8], "high": [0.7, 0.95]},
-        ["a", "b"],
+        {"multiply_adds": [1e6, 1e8], "milliseconds": [2.0, 1.0], **ends}, ["a", "b"]
     )
-    axis = figures_sweeps.quality_against_cost(points).axes[0]
-    assert axis.get_xscale() == "log"
-    drawn = [container.lines[0].get_xydata()[0].tolist() for container in axis.containers]
-    assert drawn == [[1e6, 0.6], [1e8, 0.9]]
-    assert axis.xaxis.get_major_formatter()(2e6) == "2"
+    counted, measured = figures_sweeps.quality_against_cost(points).axes
+
+    def drawn(axis):
+        return [container.lines[0].get_xydata()[0].tolist() for container in axis.containers]
+
+    assert counted.get_xscale() == measured.get_xscale() == "log"
+    assert drawn(counted) == [[1e6, 0.6], [1e8, 0.9]]
+    assert drawn(measured) == [[2.0, 0.6], [1.0, 0.9]]
+    assert counted.xaxis.get_major_formatter()(2e6) == "2"
+    assert measured.xaxis.get_major_formatter()(2) == "2"
 
 
 def test_a_reference_has_its_own_report_and_a_classic_model_no_weights():
@@ -130,7 +138,7 @@ def test_a_reference_has_its_own_report_and_a_classic_model_no_weights():
             "plain-CNN": {**member("scorer", "balanced_accuracy"), "title": "plain"},
         }
     }
-    table = related.reference_table(found, {"XGBoost": None, "plain-CNN": COST})
+    table = related.reference_table(found, {"plain-CNN": COST})
     assert table.loc["the scorer", "weights"] == "\u2013"
     assert "97 %" in table.loc["the scorer", "it reports, of accuracy"]
     assert table.loc["the scorer", "seeds"] == 2
@@ -164,6 +172,83 @@ def test_a_network_is_built_at_the_size_and_clip_of_its_sweep():
     assert scorer.input_shape == (None, 40, 32, 3)
     assert scorer.output_shape == (None, 4)
     assert related.network_of({"model": "XGBoost"}) is None
+
+
+def test_networks_of_classic_models_are_left_out(tmp_path):
+    found = {"members": {"plain": member("scorer", "auroc"), "tree": member("scorer", "auroc")}}
+    settings = {"plain": {"model": "PlainCNN", "scorer_size": [32, 32], "clip": 1}, "tree": {}}
+    for name, parameters in settings.items():
+        path = tmp_path / "sweeps" / "related" / name / "0.json"
+        write_json(path, {"parameters": {"model": "decision tree", **parameters}})
+    networks = related.member_networks(tmp_path, "related", found)
+    assert list(networks) == ["plain"]
+    assert related.network_costs(networks)["plain"].weights == networks["plain"].count_params()
+
+
+def test_networks_from_imagenet_weights_are_named():
+    random = {"VGG16": {"weights": None}, "XGBoost": {}}
+    assert "random weights" in related.started_from(random)
+    taught = related.started_from({**random, "ResNet50": {"weights": "imagenet"}})
+    assert taught == "From ImageNet weights: ResNet50; all others from random ones."
+
+
+def test_averaged_weights_are_told_with_their_span():
+    settings = {"GoogLeNet": {"effort": {"average": 0.9}}, "VGG16": {"effort": {}}, "tree": {}}
+    said = related.averaged_over(settings)
+    assert said == (
+        "GoogLeNet keeps 0.9 of its running mean at each step, a mean over about 10 steps."
+    )
+
+
+def test_each_sweep_is_told_of_by_itself():
+    about = {"date": "D", "commit": "c" * 40, "profile": "smoke", "complete": True}
+    found = {**about, "members": {"a": {}}, "failed": {}, "missing": []}
+    said = related.what_ran({"gates": found, "related": None}, "smoke").split("\n\n")
+    assert said[0].startswith("Lightweight gates: Collected D")
+    assert said[1].startswith("Related work: **this sweep has not been run")
+    assert "`birads sweep related --profile smoke`" in said[1]
+
+
+def test_a_sweep_of_which_all_failed_is_as_one_that_did_not_run(tmp_path):
+    assert related.read_sweep(tmp_path, "gates") is None
+    keys = ("complete", "failed", "missing", "date", "commit", "differences", "table")
+    path = tmp_path / "results" / "sweep_gates.json"
+    write_json(path, {**dict.fromkeys(keys), "members": {}})
+    assert related.read_sweep(tmp_path, "gates") is None
+    write_json(path, {**dict.fromkeys(keys), "members": {"a": {}}})
+    assert related.read_sweep(tmp_path, "gates")["members"] == {"a": {}}
+
+
+HALF = [[0.5, 0, 0.2], [0, 0.5, 0]]  # the middle half of each side, a tenth of a side right
+WHOLE = [[1, 0, 0], [0, 1, 0]]
+
+
+def test_maps_are_those_of_the_first_training(tmp_path):
+    found = {"members": {related.TRANSFORMER: member("scorer", "auroc", seeds=(2, 3))}}
+    assert related.affine_maps(tmp_path, found) == {}
+    folder = tmp_path / "sweeps" / "related" / related.TRANSFORMER
+    write_json(folder / "2.affine.json", {"tile": HALF})
+    assert related.affine_maps(tmp_path, found)["tile"].tolist() == HALF
+    assert related.affine_maps(tmp_path, {"members": {}}) == {}
+
+
+def test_what_a_transformer_reads_is_told_as_area_and_shift():
+    said = related.sampling_sentence({"a": np.array(HALF), "b": np.array(WHOLE)})
+    assert "25 to 100 % of the area" in said
+    assert "0 to 10 % of a side" in said
+    assert "never left" not in said
+    assert "never left" in related.sampling_sentence({"b": np.array(WHOLE)})
+
+
+def test_the_quadrilateral_is_drawn_where_the_tile_is_read():
+    tiles = np.zeros((2, 101, 101), np.uint8)
+    figure = figures_sweeps.sampled_quadrilaterals(
+        tiles, ["C2", "C3"], [np.array(HALF), np.array(WHOLE)]
+    )
+    half, whole = (axis.patches[0].get_xy()[:4].tolist() for axis in figure.axes)
+    assert half == [[35, 25], [85, 25], [85, 75], [35, 75]]
+    assert whole == [[0, 0], [100, 0], [100, 100], [0, 100]]
+    assert [axis.get_title() for axis in figure.axes] == ["C2", "C3"]
 
 
 def test_texture_weights_are_of_the_features_and_repeat(store):

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import pandas as pd
 import pytest
 
 from birads_lib.study.notebooks import run_chapter
@@ -61,3 +63,14 @@ def test_after_its_end_a_chapter_does_nothing_and_says_nothing(executed):
 def test_outside_a_notebook_the_program_ends(tmp_path: Path):
     with pytest.raises(SystemExit, match="no more"):
         Run(tmp_path, "early", tiles=False).end("no more")
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+@pytest.mark.parametrize("tiles", [True, False])
+def test_a_tables_description_says_whether_anything_in_it_is_simulated(tmp_path, simulated, tiles):
+    run = Run(tmp_path, "gate")
+    run.store = SimpleNamespace(simulated=simulated, digest="ab" * 32)
+    run.show_table(pd.DataFrame({"a": [1]}), "counts", "Tiles of each class.", tiles=tiles)
+    described = json.loads((tmp_path / "figures" / "counts.json").read_text())
+    assert described["simulated"] == (simulated and tiles)
+    assert ("Simulated tiles." in described["caption"]) == (simulated and tiles)

@@ -5,7 +5,10 @@ import hashlib
 import re
 from types import SimpleNamespace
 
-from birads_lib.study.sphinx_pages import drop_thebe, with_policy
+from docutils import nodes
+from docutils.utils import new_document
+
+from birads_lib.study.sphinx_pages import drop_unneeded, lightened, with_policy
 
 
 def rules(page):
@@ -33,19 +36,65 @@ def test_a_page_without_scripts_allows_the_books_own_alone():
     assert with_policy("no head") == "no head"
 
 
-def test_entries_of_thebe_go_and_others_stay():
-    def entry(name, **attributes):
-        return SimpleNamespace(filename=name, attributes=attributes)
+def test_handlers_in_a_page_are_allowed_one_by_one():
+    page = '<html><head></head><button onclick="f(&quot;a&quot;)">x</button></html>'
+    allowed = rules(with_policy(page))["script-src"].split()
+    assert allowed[-2:] == ["'unsafe-hashes'", digest('f("a")')]
 
+
+def entry(name, **attributes):
+    return SimpleNamespace(filename=name, attributes=attributes)
+
+
+def kept(doctree):
     context = {
         "script_files": [
             entry("_static/sphinx-thebe.js"),
             entry(None, body="const thebe_selector = 'x'"),
             entry("_static/doctools.js"),
+            entry("../mathjax/tex-chtml.js"),
+            entry(None, body="window.MathJax = {}"),
             entry(None, body="let own = 1"),
         ],
         "css_files": ["_static/sphinx-thebe.css", "_static/tables.css"],
     }
-    drop_thebe(None, "page", "template", context, None)
-    assert [e.filename for e in context["script_files"]] == ["_static/doctools.js", None]
+    drop_unneeded(None, "page", "template", context, doctree)
     assert context["css_files"] == ["_static/tables.css"]
+    return [e.filename or e.attributes["body"] for e in context["script_files"]]
+
+
+def test_entries_of_thebe_go_and_formulas_are_set_only_where_there_are_any():
+    plain, formulas = new_document("plain"), new_document("formulas")
+    formulas += nodes.paragraph("", "", nodes.math("x", "x"))
+    own = ["_static/doctools.js", "let own = 1"]
+    assert kept(plain) == kept(None) == own
+    assert kept(formulas) == [
+        "_static/doctools.js", "../mathjax/tex-chtml.js", "window.MathJax = {}", "let own = 1"
+    ]  # fmt: skip
+
+
+def test_the_icons_script_is_taken_out_and_nothing_else():
+    page = (
+        '<link rel="preload" as="script" href="a/fontawesome.js?digest=1">'
+        '<script defer src="a/fontawesome.js?digest=1"></script><script src="b.js"></script>'
+    )
+    assert lightened(page) == '<script src="b.js"></script>'
+
+
+def test_the_index_of_words_is_loaded_by_the_page_that_searches_alone():
+    page = '<script src="_static/searchtools.js"></script><script src="searchindex.js"></script>'
+    page = page.replace('"searchindex', '"../searchindex')
+    assert lightened(page) == ""
+    assert lightened(page, searches=True) == page
+
+
+def test_pictures_of_chapters_wait_until_they_come_near():
+    assert lightened('<img alt="a" src="../_images/1.png">') == (
+        '<img loading="lazy" alt="a" src="../_images/1.png">'
+    )
+    assert lightened('<img src="logo.png">') == '<img src="logo.png">'
+
+
+def test_an_empty_cell_is_no_heading():
+    page = '<tr><th class="head"><p></p></th><th class="head"><p>a</p></th></tr>'
+    assert lightened(page) == '<tr><td class="head"></td><th class="head"><p>a</p></th></tr>'

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 import pytest
 
-from birads_lib.errors import UsageError
+from birads_lib.files import read_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import class_scores, predicted_class
 from birads_lib.networks import attention_head, attention_scorer, split_at_features
 from birads_lib.study.kinds import DENOISED, SCORER
 from birads_lib.study.run import Run
 from birads_lib.study.sweep_data import PreparedRows
-from birads_lib.study.sweep_training import Effort, as_cascade, product_of_halves
-from birads_lib.study.sweeps import Member, Sweep, collect, run_group
+from birads_lib.study.sweep_training import as_cascade, product_of_halves
+from birads_lib.study.sweeps import Member, Sweep, affine_path, collect, run_group
 from birads_lib.tiles.store import ImageRows
 
 SIDE = 32
@@ -42,12 +42,6 @@ def test_five_classes_are_judged_by_the_cascades_rule():
     table = as_cascade(chances).assign(threshold=0.5)
     assert predicted_class(table, "cascade").tolist() == [1, 0, 0]
     np.testing.assert_allclose(class_scores(table, "cascade"), chances, atol=1e-9)
-
-
-def test_an_unknown_effort_lists_the_known_ones():
-    assert Effort.of({"epochs": 3}).batch_size == 32
-    with pytest.raises(UsageError, match=r"unknown 'epoch'; use one of .*batch_size, epochs"):
-        Effort.of({"epoch": 3})
 
 
 def test_prepared_rows_are_changed_as_they_are_read():
@@ -121,6 +115,18 @@ def test_a_group_of_real_members_answers_and_is_collected(run):
     ]
     assert not list((run.path / "sweeps").rglob("*.keras")), "checkpoints go when it is done"
     assert set(run_group(run, sweep, "group")["state"]) == {"done before"}
+
+
+def test_a_network_that_chooses_where_to_look_says_so_of_each_class(run):
+    settings = {"model": "GoogLeNet-STN", "scorer_size": [SIDE, SIDE], "clip": 1}
+    looking = made("looking", "scorer", **settings)
+    done = run_group(run, Sweep("made", "", {"looking": looking}, ()), "group")
+    assert done["reason"].tolist() == [""]
+    maps = read_json(affine_path(run.path / "sweeps/made/looking/0.parquet"))
+    shown = run.store.table.iloc[run.store.rows_of(list(maps))]
+    assert set(shown["label"]) == {1, 2, 3, 4}
+    assert set(shown["origin"]).isdisjoint({"training"})
+    assert {np.shape(values) for values in maps.values()} == {(2, 3)}
 
 
 def test_a_stage_that_a_kind_does_not_answer_for_is_refused(run):

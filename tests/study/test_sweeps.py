@@ -36,6 +36,7 @@ from birads_lib.study.sweeps import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+ONCE = {"epochs": 1}
 CALLS: list[tuple[float, int]] = []
 LUCKY = False
 
@@ -146,6 +147,42 @@ def test_a_members_settings_go_over_its_groups_entry_by_entry():
     }
 
 
+def test_what_a_profile_says_of_one_member_goes_over_all_else(written):
+    entry = described(best=member(skill=0.9), half=member(skill=0.5))
+    size = entry["made"]["profiles"]["smoke"]["quick"]
+    size["each"] = {"best": {"seeds": 4, "settings": {"skill": 0.7}}}
+    sweep = written(entry)
+    assert (sweep.members["best"].seeds, sweep.members["half"].seeds) == (4, 2)
+    assert sweep.members["best"].parameters == {"skill": 0.7}
+    assert sweep.members["half"].parameters == {"skill": 0.5}
+    assert written(entry, seeds=1).members["best"].seeds == 1
+    size["each"] = {"worst": {"seeds": 4}}
+    with pytest.raises(UsageError, match="group quick: member: unknown 'worst'; use one of best"):
+        written(entry)
+
+
+def test_every_member_is_in_the_smoke_profile_but_for_larger_sizes_of_one_network():
+    for name, sweep in read_sweeps("paper").items():
+        absent = sweep.members.keys() - read_sweeps("smoke")[name].members.keys()
+        larger = {f"EfficientNetB{i}" for i in range(2, 8)} if name == "ablations" else set()
+        assert absent == larger, "these differ from B0 and B1 in depth and width alone"
+
+
+def test_averages_are_short_where_trainings_are():
+    averages = {
+        profile: get_sweep("related", profile).members["GoogLeNet"].parameters["effort"]["average"]
+        for profile in ("laptop", "paper")
+    }
+    assert averages == {"laptop": 0.9, "paper": 0.99}
+
+
+def test_networks_that_references_begin_with_pretrained_do_so_in_the_paper_profile():
+    for profile, weights in (("laptop", None), ("paper", "imagenet")):
+        members = get_sweep("related", profile).members
+        for name in ("ResNet50", "VGG16", "VGG16-fine-tuned"):
+            assert members[name].parameters.get("weights") == weights
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -160,8 +197,43 @@ def test_a_members_settings_go_over_its_groups_entry_by_entry():
             lambda e: e["made"]["profiles"]["smoke"]["quick"].update(settings={"skil": 1}),
             "group quick: setting: unknown 'skil'; use one of skill",
         ),
+        (
+            lambda e: e["made"]["members"].update(
+                net=member("backbone", effort=ONCE, scorer_size=[32, 32], backbone="EfficientNetB8")
+            ),
+            "member net: backbone: unknown 'EfficientNetB8'; use one of EfficientNetB0",
+        ),
+        (
+            lambda e: e["made"]["members"].update(
+                net=member("scorer", effort=ONCE, scorer_size=[32, 32], model="VGG17")
+            ),
+            "member net: model: unknown 'VGG17'; use one of .*VGG16",
+        ),
+        (
+            lambda e: e["made"]["members"].update(
+                net=member("gate", effort=ONCE, gate_size=32, model="SqueezeNet")
+            ),
+            "member net: model: unknown 'SqueezeNet'; use one of .*SqueezeNet1.1",
+        ),
+        (
+            lambda e: e["made"]["members"].update(forest=member("classic", model="trees")),
+            "member forest: model: unknown 'trees'; use one of .*random forest",
+        ),
+        (
+            lambda e: e["made"]["members"].update(
+                forest=member("classic", model="XGBoost", features=["wavelets"])
+            ),
+            "member forest: features: unknown 'wavelets'; use one of .*glcm",
+        ),
+        (
+            lambda e: e["made"]["members"].update(head=member("attention", effort={"epoch": 1})),
+            "member head: effort: unknown 'epoch'; use one of .*epochs",
+        ),
     ],
-    ids=["kind", "pair", "member", "group", "setting"],
+    ids=[
+        "kind", "pair", "member", "group", "setting", "backbone", "scorer", "gate", "classic",
+        "features", "effort",
+    ],
 )  # fmt: skip
 def test_an_unknown_name_lists_the_known_ones(written, change, message):
     entry = described(best=member(), second=member(skill=0.5))
@@ -297,6 +369,23 @@ def test_a_network_counts_by_its_weights_where_its_training_says_so(tmp_path):
     assert sweeps._content(network) == sha256(network)
 
 
+def test_where_a_network_looks_is_kept_by_tile_and_goes_with_it(run, written, monkeypatch):
+    best = written(described(best=member())).members["best"]
+    first = np.array([[1, 0, 0.5], [0, 1, 0]], np.float32)
+
+    def looking(task, *, skill: float = 1.0) -> Answers:
+        answers = knowing(task, skill=skill)
+        return Answers(answers.scores, answers.model, {3: first})
+
+    monkeypatch.setitem(KINDS, "knowing", Kind(looking))
+    table = run_member(run, best, 0)
+    kept = sweeps.affine_path(member_folder(run, best) / "0.parquet")
+    assert read_json(kept) == {table["tile"].iloc[3]: first.tolist()}
+    monkeypatch.setitem(KINDS, "knowing", Kind(knowing))
+    run_member(run, best, 0)
+    assert not kept.exists()
+
+
 def test_a_damaged_table_is_made_again(run, written, flip_byte):
     best = written(described(best=member())).members["best"]
     run_member(run, best, 0)
@@ -347,6 +436,7 @@ def test_a_whole_sweep_is_collected_with_scores_and_differences(run, written):
     run_group(run, sweep, "quick")
     found = collect(run, sweep)
     assert found["complete"]
+    assert pd.read_parquet(table_path(run.path, "made")).attrs["complete"] is True
     assert found["failed"] == {}
     assert found["missing"] == []
     assert found["members"]["best"]["scores"]["scorer"]["accuracy"]["value"] == 1.0
@@ -370,6 +460,8 @@ def test_a_sweep_with_a_failed_member_says_which_and_keeps_the_rest(run, written
     assert found["failed"] == {"unlucky": "seed 1: RuntimeError: out of luck"}
     assert found["members"]["best"]["seeds"] == [0, 1]
     assert found["members"]["unlucky"]["seeds"] == [0], "its other seed is kept"
+    said = pd.read_parquet(table_path(run.path, "made")).attrs
+    assert said == {key: found[key] for key in ("complete", "failed", "missing")}
 
 
 def test_a_training_that_has_not_finished_is_missing(run, written):

@@ -1,22 +1,27 @@
 """Verdicts: one a statement, never a pass by absence, never "reproduced" but on the Kaggle set."""
 
+import ast
 import dataclasses
 import functools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import facts
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from docutils.nodes import make_id
 
-from birads_lib.errors import DataError, UsageError
+from birads_lib.errors import UsageError
 from birads_lib.files import write_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, summarise
-from birads_lib.study import judgements, notebooks, paper, verdicts
+from birads_lib.study import evidence, judgements, notebooks, pages, paper, verdicts
+from birads_lib.study.judgements import Judgement
+from birads_lib.study.questions import ASKED, PREFIX, QUESTIONS
 from birads_lib.tiles import layout, merge_ddsm10, write_phantom
 from birads_lib.tiles.store import TileStore
 
@@ -27,11 +32,7 @@ FIELDS = {
 }  # fmt: skip
 MEASURED = {"reproduced", "partly reproduced", "not reproduced"}
 ACCURACIES = ("abstract-accuracies", "conclusion-detection", "figure-8-categories")
-WEIGHTS = {
-    verdicts.PRINTED_NETWORK: 67_000_000,
-    verdicts.PRINTED_BACKBONE: 64_097_687,
-    verdicts.PLAIN_NETWORK: 98_000,
-}
+NAMES = [entry.id for entry in (*paper.REGISTER, *QUESTIONS)]
 
 
 def predictions(table, stage, right=1.0, seed=0):
@@ -46,11 +47,11 @@ def predictions(table, stage, right=1.0, seed=0):
     said = np.where(correct, label, label % 4 + 1)
     for k, code in enumerate(LESION_CODES, start=1):
         found[code] = np.where(said == k, 0.7, 0.1) if stage == "scorer" else np.nan
-    facts = {"stage": stage, "split": "held-out", "protocol": "official", "model": "0" * 64}
-    return found.assign(**facts, threshold=0.5, seed=seed)[list(PREDICTION_COLUMNS)]
+    about = {"stage": stage, "split": "held-out", "protocol": "official", "model": "0" * 64}
+    return found.assign(**about, threshold=0.5, seed=seed)[list(PREDICTION_COLUMNS)]
 
 
-def write_run(run, table, right=1.0):
+def write_run(run, table, right=1.0, **networks):
     (run / "predictions").mkdir(parents=True, exist_ok=True)
     for stage in ("gate", "scorer"):
         path = run / "predictions" / f"{stage}.parquet"
@@ -59,9 +60,9 @@ def write_run(run, table, right=1.0):
         "tile with noise added": {"value": 20.0, "interval": [19.0, 21.0]},
         "the same, denoised": {"value": 30.0, "interval": [29.0, 31.0]},
     }
-    write_json(run / "results" / "autoencoder.json", {"psnr": psnr})
-    write_json(run / "results" / "gate.json", {"model": "0" * 64})
-    write_json(run / "results" / "attention.json", {"weights": WEIGHTS})
+    for chapter, results in facts.results(**networks).items():
+        more = {"psnr": psnr, "seed": 0} if chapter == "autoencoder" else {}
+        write_json(run / "results" / f"{chapter}.json", {**results, **more})
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +102,13 @@ def kaggle(tmp_path, monkeypatch):
 
     store = Store()
     store.table = table
-    monkeypatch.setattr(verdicts.TileStore, "open", classmethod(lambda cls, path: store))
+    monkeypatch.setattr(evidence.TileStore, "open", classmethod(lambda cls, path: store))
+    monkeypatch.setattr(evidence, "summarise", functools.partial(summarise, replicates=50))
     run = tmp_path / "paper"
     (run / "store").mkdir(parents=True)
 
-    def write(right):
-        write_run(run, table, right)
+    def write(right, **networks):
+        write_run(run, table, right, **networks)
         return run
 
     return write
@@ -119,14 +121,42 @@ def by_id(found):
 def test_the_file_has_one_verdict_a_statement_with_the_contracts_fields(simulated):
     verdicts.write_verdicts(simulated)
     rows = json.loads((simulated / "results" / "verdicts.json").read_text())
-    assert [row["id"] for row in rows] == [entry.id for entry in paper.REGISTER]
-    assert len(rows) >= 60
+    assert [row["id"] for row in rows] == NAMES
+    assert len(paper.REGISTER) >= 60
     for row in rows:
         assert set(row) == FIELDS
         assert row["verdict"] in verdicts.WORDS
         assert row["why"].endswith(".")
-        assert row["claim"] == paper.statement(row["id"]).quote
         assert isinstance(row["seeds"], list)
+
+
+def test_questions_of_the_study_are_told_from_statements_of_the_paper(simulated):
+    rows = verdicts.all_verdicts(simulated)
+    of_paper, asked = (rows[: len(paper.REGISTER)], rows[len(paper.REGISTER) :])
+    assert [v.id for v in asked] == [question.id for question in QUESTIONS]
+    for v in of_paper:
+        assert not v.asked
+        assert v.claim == paper.statement(v.id).quote
+        assert v.paper is not None
+    for v in asked:
+        assert v.asked
+        assert (v.where, v.paper, v.id.startswith(PREFIX)) == (ASKED, None, True)
+
+
+def test_the_front_page_counts_the_papers_statements_alone(simulated):
+    verdicts.write_verdicts(simulated)
+    said = pages._verdicts_in_words(simulated)
+    assert f"of {len(paper.REGISTER)}**" in said
+
+
+def test_what_was_measured_has_its_interval_protocol_data_and_seeds(simulated):
+    found = [v for v in verdicts.all_verdicts(simulated) if v.measured is not None]
+    assert len(found) > 20
+    for v in found:
+        assert v.protocol, v.id
+        assert v.data, v.id
+        assert v.seeds, v.id
+        assert v.interval is not None or v.id == "figure-8-categories", v.id
 
 
 def test_simulated_tiles_reproduce_nothing_however_well_they_score(simulated):
@@ -144,8 +174,8 @@ def test_simulated_tiles_reproduce_nothing_however_well_they_score(simulated):
 
 def test_real_tiles_of_another_set_reproduce_nothing_either(kaggle):
     run = kaggle(1.0)
-    table = verdicts.TileStore.open(run).table
-    verdicts.TileStore.open(run).table = table[table["label"] != 4]
+    table = evidence.TileStore.open(run).table
+    evidence.TileStore.open(run).table = table[table["label"] != 4]
     found = by_id(verdicts.measured_verdicts(run))
     assert not [v.id for v in found.values() if v.verdict in MEASURED]
     assert "real tiles other than the Kaggle set" in found["conclusion-detection"].why
@@ -159,8 +189,7 @@ def test_real_tiles_of_another_set_reproduce_nothing_either(kaggle):
         (0.5, "not reproduced", "not reproduced"),
     ],
 )
-def test_the_kaggle_set_decides_by_the_interval(kaggle, monkeypatch, right, detection, accuracies):
-    monkeypatch.setattr(verdicts, "summarise", functools.partial(summarise, replicates=50))
+def test_the_kaggle_set_decides_by_the_interval(kaggle, right, detection, accuracies):
     found = by_id(verdicts.measured_verdicts(kaggle(right)))
     assert found["conclusion-detection"].verdict == detection
     assert found["abstract-accuracies"].verdict == accuracies
@@ -168,108 +197,13 @@ def test_the_kaggle_set_decides_by_the_interval(kaggle, monkeypatch, right, dete
     assert found["conclusion-detection"].data.startswith("the Kaggle set")
 
 
-def write_sweep(run, low, high, auroc=0.8):
-    """Results of a sweep in which attention's gain has the interval given, as shares."""
-    scores = {"scorer": {"auroc": {"value": auroc, "interval": [auroc - 0.1, auroc + 0.1]}}}
-    members = {name: {"scores": scores, "seeds": [0, 1]} for name in ("both", "none")}
-    gain = {"value": (low + high) / 2, "interval": [low, high]}
-    row = {"first": "both", "second": "none", "stage": "scorer", "seeds": [0, 1], "accuracy": gain}
-    about = {
-        "complete": False,
-        "failed": {},
-        "missing": [],
-        "date": "",
-        "commit": "",
-        "table": None,
-    }
-    results = run / "results" / "sweep_ablations.json"
-    write_json(results, {**about, "members": members, "differences": [row]})
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "auroc", "word"),
-    [
-        (0.016, 0.024, 0.8, "reproduced"),
-        (-0.02, 0.01, 0.8, "not reproduced"),
-        (-0.02, 0.02, 0.8, "not testable"),
-        (0.0, 0.0, 0.5, "not testable"),
-    ],
-)
-def test_the_gain_of_attention_is_decided_by_where_its_interval_lies(
-    kaggle, monkeypatch, low, high, auroc, word
-):
-    monkeypatch.setattr(verdicts, "summarise", functools.partial(summarise, replicates=2))
-    run = kaggle(1.0)
-    write_sweep(run, low, high, auroc)
-    found = by_id(verdicts.measured_verdicts(run))["conclusion-attention-gain"]
-    assert found.verdict == word
-    assert found.interval == pytest.approx([100 * low, 100 * high])
-    assert found.seeds == (0, 1)
-    assert "not complete" in found.why
-
-
-def test_a_gain_on_simulated_tiles_is_stated_and_decides_nothing(simulated):
-    write_sweep(simulated, 0.016, 0.024)
-    try:
-        found = by_id(verdicts.measured_verdicts(simulated))["conclusion-attention-gain"]
-    finally:
-        (simulated / "results" / "sweep_ablations.json").unlink()
-    assert found.verdict == "needs the Kaggle set"
-    assert found.measured == pytest.approx(2.0)
-    assert "simulated tiles" in found.why
-
-
-def write_gates(run, squeezenet, shufflenet, auroc=0.8):
-    """Results of the sweep of gates: MobileNetV2 less two others, intervals as shares."""
-    scores = {"gate": {"auroc": {"value": auroc, "interval": [auroc - 0.1, auroc + 0.1]}}}
-    gains = {"SqueezeNet": squeezenet, "ShuffleNetV2": shufflenet}
-    rows = [
-        {"first": "MobileNetV2", "second": peer, "stage": "gate", "seeds": [0]}
-        | {"auroc": {"value": sum(ends) / 2, "interval": list(ends)}}
-        for peer, ends in gains.items()
-    ]
-    about = {
-        "complete": True,
-        "failed": {},
-        "missing": [],
-        "date": "",
-        "commit": "",
-        "table": None,
-        "members": {n: {"scores": scores, "seeds": [0]} for n in ("MobileNetV2", *gains)},
-        "differences": rows,
-    }
-    write_json(run / "results" / "sweep_gates.json", about)
-
-
-@pytest.mark.parametrize(
-    ("squeezenet", "shufflenet", "auroc", "word"),
-    [
-        ((0.01, 0.03), (0.02, 0.04), 0.8, "reproduced"),
-        ((0.01, 0.03), (-0.04, -0.02), 0.8, "not reproduced"),
-        ((0.01, 0.03), (-0.01, 0.02), 0.8, "not testable"),
-        ((0.01, 0.03), (0.02, 0.04), 0.5, "not testable"),
-    ],
-)
-def test_lightweight_gates_are_decided_by_both_differences(
-    kaggle, monkeypatch, squeezenet, shufflenet, auroc, word
-):
-    monkeypatch.setattr(verdicts, "summarise", functools.partial(summarise, replicates=2))
-    run = kaggle(1.0)
-    write_gates(run, squeezenet, shufflenet, auroc)
-    found = by_id(verdicts.measured_verdicts(run))["methodology-peers"]
-    assert found.verdict == word
-    assert found.measured == pytest.approx([50 * sum(squeezenet), 50 * sum(shufflenet)])
-    assert "not complete" not in found.why
-
-
-def test_gates_on_simulated_tiles_are_stated_and_decide_nothing(simulated):
-    write_gates(simulated, (0.01, 0.03), (0.02, 0.04))
-    try:
-        found = by_id(verdicts.measured_verdicts(simulated))["methodology-peers"]
-    finally:
-        (simulated / "results" / "sweep_gates.json").unlink()
-    assert found.verdict == "needs the Kaggle set"
-    assert found.measured == pytest.approx([2.0, 3.0])
+def test_smaller_networks_on_the_kaggle_set_leave_their_claims_open(kaggle):
+    small = replace(facts.SCORER, backbone="efficientnetb0", weights=4_000_000)
+    run = kaggle(1.0, scorer=small, gate=replace(facts.GATE, alpha=0.35))
+    found = by_id(verdicts.measured_verdicts(run))
+    for name in ACCURACIES:
+        assert found[name].verdict == "not testable"
+        assert found[name].measured is not None
 
 
 def test_an_empty_run_passes_nothing_by_absence(tmp_path):
@@ -277,8 +211,9 @@ def test_an_empty_run_passes_nothing_by_absence(tmp_path):
     assert {v.verdict for v in found} == {"not testable", "needs the Kaggle set"}
     for v in found:
         assert v.measured is None
+        assert v.recomputed is None
         assert "This run" in v.why or "this run" in v.why
-    assert len(verdicts.all_verdicts(tmp_path)) == len(paper.REGISTER)
+    assert [v.id for v in verdicts.all_verdicts(tmp_path)] == NAMES
     assert list(tmp_path.iterdir()) == []
 
 
@@ -294,32 +229,18 @@ def test_a_missing_table_leaves_only_its_own_claims_open(simulated, tmp_path, lo
     assert f"no figure of the {lost}" in found[claims[lost]].why
 
 
-def test_what_was_not_built_is_not_testable(simulated, tmp_path):
+def test_files_without_facts_pass_nothing(simulated, tmp_path):
     built = by_id(verdicts.measured_verdicts(simulated))
     assert built["scorer-parameters"].recomputed == [66_658_687, 64_097_687]
-    assert built["equation-2"].verdict == "holds with a note"
-    write_json(tmp_path / "results" / "attention.json", {"weights": {"trained here": 1}})
+    assert built["equation-2"].recomputed == [7, 5, 1]
+    assert built["scorer-layer-3"].recomputed == 32
+    assert built["mobilenet-grey"].recomputed == 1
+    for chapter in ("attention", "gate", "autoencoder"):
+        write_json(tmp_path / "results" / f"{chapter}.json", {"model": "0", "weights": {"x": 1}})
     missing = by_id(verdicts.measured_verdicts(tmp_path))
     for name in ("scorer-parameters", "equation-1", "scorer-layer-3", "mobilenet-grey"):
         assert missing[name].verdict == "not testable"
         assert missing[name].recomputed is None
-
-
-def test_attention_on_lesions_is_measured_where_outlines_are_known_and_decided_nowhere(
-    simulated, tmp_path
-):
-    def of_all(score, guess):
-        return {"all": {score: {f"less {guess}": {"value": 0.2, "interval": [0.1, 0.3]}}}}
-
-    figures = of_all("pointing game", "centre")["all"] | of_all("mass inside", "uniform")["all"]
-    (tmp_path / "store").symlink_to(simulated / "store")
-    path = tmp_path / "results" / "explanations.json"
-    for outlines, measured in ((True, [0.2, 0.2]), (False, None)):
-        write_json(path, {"outlines": outlines, "seed": 3, "attention": {"all": figures}})
-        found = by_id(verdicts.measured_verdicts(tmp_path))["attention-regions"]
-        assert (found.verdict, found.measured) == ("not testable", measured)
-        assert "no outlines of lesions" in found.why
-        assert found.seeds == ((3,) if outlines else ())
 
 
 def test_arithmetic_decides_and_the_measured_value_stands_beside(simulated):
@@ -358,47 +279,92 @@ def test_a_changed_cell_no_longer_holds(monkeypatch):
     assert found["figure-5-false-negatives"].verdict == "does not hold"
 
 
-def test_every_place_is_a_page_and_a_heading_of_it():
-    for beginning, place in verdicts.PLACES.items():
-        assert any(entry.id.startswith(beginning) for entry in paper.REGISTER), beginning
-        page, _, heading = place.partition("#")
-        source = ROOT / "notebooks" / f"{page}.{'md' if page.startswith('..') else 'py'}"
-        headings = re.findall(r"^(?:# )?#+ (.+)$", source.read_text(), flags=re.M)
-        assert not heading or heading in {make_id(text) for text in headings}
-    assert verdicts.worked_out("figure-7-diagonal") == "paper_audit#constant-columns"
+@pytest.fixture(scope="module")
+def anchors():
+    """Anchors of each page by its place: of headings, and of figures and tables it shows."""
+    found = {}
+    for path in (*(ROOT / "notebooks").glob("*.py"), *(ROOT / "book").glob("*.md")):
+        text = path.read_text()
+        headings = re.findall(r"^(?:# )?#+ (.+)$", text, flags=re.M)
+        page = path.stem if path.suffix == ".py" else f"../book/{path.stem}"
+        found[page] = {make_id(heading) for heading in headings}
+        if path.suffix == ".py":
+            found[page] |= shown(text)
+    return found
+
+
+def shown(chapter):
+    """Anchors of the figures and tables of a chapter."""
+    found = set()
+    for node in ast.walk(ast.parse(chapter)):
+        kind = getattr(getattr(node, "func", None), "attr", "")
+        if kind in ("show_figure", "show_table"):
+            name = node.args[1].value
+            found.add(make_id(f"fig-{name}") if kind == "show_figure" else f"T_{name}")
+    return found
+
+
+@pytest.mark.parametrize("beginning", verdicts.PLACES)
+def test_every_place_is_a_cell_that_its_page_has(beginning, anchors):
+    place = verdicts.PLACES[beginning]
+    page, _, cell = place.partition("#")
+    assert any(name.startswith(beginning) for name in NAMES)
+    assert page in anchors
+    assert cell in anchors[page] or (not cell and page.startswith("../book/"))
+
+
+def test_whatever_is_decided_has_a_link_to_its_working(simulated):
+    for v in verdicts.all_verdicts(simulated):
+        assert verdicts.worked_out(v.id) or v.verdict == "not testable", v.id
+        assert verdicts.worked_out(v.id) or v.measured is None, v.id
+
+
+def test_a_statements_place_is_that_of_the_longest_beginning():
+    assert verdicts.worked_out("figure-7-diagonal") == "paper_audit#fig-audit-regenerated"
+    assert verdicts.worked_out("figure-7-total") == "paper_audit#the-whole-training-set"
+    assert verdicts.worked_out("abstract-laptop") == ""
     link = verdicts.page_link("../book/data_card")
     assert link == '<a href="../book/data_card.html">data card</a>'
+    link = verdicts.page_link("paper_audit#T_audit_bound")
+    assert link == '<a href="paper_audit.html#T_audit_bound">paper audit</a>'
+    assert verdicts.page_link("") == "\u2013"
 
 
 def test_wrong_word_unknown_id_and_missing_reason_are_refused():
-    good = verdicts.verdict("dataset-sum", "holds", "The rows sum to it.")
+    good = verdicts.verdict("dataset-sum", Judgement(1, "holds", "The rows sum to it."))
     for change, message in (
         ({"verdict": "proven"}, "verdict: unknown 'proven'; use one of holds"),
         ({"id": "dataset-summe"}, "statement: unknown 'dataset-summe'"),
+        ({"id": "study-sum"}, "question: unknown 'study-sum'"),
         ({"why": ""}, "verdict dataset-sum: no reason given"),
     ):
         with pytest.raises(UsageError, match=re.escape(message)):
             dataclasses.replace(good, **change)
 
 
-def test_a_broken_table_of_predictions_is_named(tmp_path):
-    path = tmp_path / "predictions" / "gate.parquet"
-    path.parent.mkdir()
-    pd.DataFrame({"tile": ["a"]}).to_parquet(path)
-    with pytest.raises(DataError, match=r"gate\.parquet: columns missing: C2, C3"):
-        verdicts.measured_verdicts(tmp_path)
+@pytest.mark.parametrize("twice", [[], ["dataset-sum"] * 2])
+def test_a_statement_without_a_verdict_or_with_two_is_named(tmp_path, monkeypatch, twice):
+    found = [v for v in verdicts.arithmetic_verdicts() if v.id != "dataset-sum"]
+    added = [verdicts.verdict(name, Judgement(1, "holds", "So.")) for name in twice]
+    monkeypatch.setattr(verdicts, "arithmetic_verdicts", lambda: found + added)
+    with pytest.raises(UsageError, match=r"verdicts: not one each for dataset-sum$"):
+        verdicts.all_verdicts(tmp_path)
 
 
 def test_counts_and_table_show_every_statement(simulated):
     found = verdicts.all_verdicts(simulated)
     counts = verdicts.verdict_counts(found)
     assert counts["all"].sum() == len(paper.REGISTER)
+    assert counts[ASKED].sum() == len(QUESTIONS)
     assert tuple(counts.index) == verdicts.WORDS
     table = verdicts.verdict_table(found)
-    assert table.index.tolist() == [entry.id for entry in paper.REGISTER]
+    assert table.index.tolist() == NAMES
     assert (table["why"].str.len() > 5).all()
     assert table.loc["gate-precision", "recomputed"] == "0.7812"
+    assert table.loc["equation-6", "recomputed"] == "1, 1, 2,560"
     assert table.loc["conclusion-detection", "measured"] == "100.0 (100.0 to 100.0)"
+    assert table.loc["conclusion-detection", "protocol"] == "official, held-out tiles"
+    assert table.loc["dataset-sum", "protocol"] == "\u2013"
 
 
 @pytest.mark.parametrize("chapter", ["paper_audit", "verdict"])
@@ -408,7 +374,13 @@ def test_the_chapters_run_without_a_network(simulated, monkeypatch, chapter):
     source = ROOT / "notebooks" / f"{chapter}.py"
     notebooks.run_chapter(source, target, {"RUN": str(simulated)}, simulated / "figures")
     executed = nbformat.read(target, as_version=4)
-    shown = "".join(str(cell.get("outputs", "")) for cell in executed.cells)
-    assert (
-        "10 of 16" if chapter == "paper_audit" else f"{len(paper.REGISTER)} statements"
-    ) in shown
+    said = "".join(str(cell.get("outputs", "")) for cell in executed.cells)
+    if chapter == "verdict":
+        assert f"{len(paper.REGISTER)} statements" in said
+        for name in ("study-two-stages", "official, held-out tiles", "#fig-audit-regenerated"):
+            assert name in said
+    else:
+        assert "10 of 16" in said
+        assert "C2 to C5: 1, 1, 1, 1, each the precision of Table 2" in said
+        assert "2,066; 1,904; 1,477; 1,792 or 1,793" in said
+        assert "solutions for all 16 cells: **1**" in said

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from birads_lib.tiles import merge_ddsm10
+from birads_lib.tiles import TileStore, merge_ddsm10
 from birads_lib.tiles.audit import BLOCK, audit, counts_table, grey_levels
 from birads_lib.tiles.layout import HELD_OUT_COUNTS, TILE, TRAINING_COUNTS
+from birads_lib.tiles.shortcuts import probe_features
+from birads_lib.tiles.store import verify_store
+
+STATUS = Path("/proc/self/status")
 
 
 @pytest.fixture
@@ -54,6 +59,12 @@ def test_all_copies_of_a_tile_count_as_duplicates(textured, tmp_path):
     textured.training[1][1]["image"] = textured.training[3][1]["image"] = image
     found = audited(textured, tmp_path)
     assert (found["duplicates"], found["duplicates_across_origins"]) == (3, 0)
+    assert found["tiles"] == 16, "they are kept"
+    store = TileStore.open(tmp_path / "store")
+    (same,) = found["flagged"]["duplicates"]
+    digests = store.table["digest"].iloc[store.rows_of(same)]
+    assert len(same) == 3
+    assert digests.nunique() == 1
 
 
 def test_duplicates_across_origins_are_told_apart(textured, tmp_path):
@@ -68,7 +79,10 @@ def test_duplicates_across_origins_are_told_apart(textured, tmp_path):
 def test_tiles_flatter_than_four_grey_levels_are_nearly_empty(textured, tmp_path, swing, empty):
     checks = np.indices((TILE, TILE)).sum(axis=0) % 2  # half up, half down: sd is the swing
     textured.training[2][1]["image"] = (100 + swing * (2 * checks - 1)).astype(np.uint8).tobytes()
-    assert audited(textured, tmp_path)["nearly_empty"] == empty
+    found = audited(textured, tmp_path)
+    assert found["nearly_empty"] == empty
+    flagged = found["flagged"]["nearly_empty"]
+    assert flagged == ["training10_2/00001"][:empty]
 
 
 def test_the_audit_of_a_simulated_store_repeats_what_the_store_says(store):
@@ -90,6 +104,26 @@ def test_grey_levels_are_each_tiles_mean_and_deviation(store):
     pixels = np.asarray(store.images, float).reshape(len(store), -1)
     np.testing.assert_allclose(grey["mean"], pixels.mean(axis=1))
     np.testing.assert_allclose(grey["sd"], pixels.std(axis=1))
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize(
+    "look",
+    [audit, verify_store, lambda store: probe_features(store.images, "mean and deviation")],
+    ids=["audit", "verify_store", "probe_features"],
+)
+def test_looking_at_all_tiles_maps_none_of_them_into_memory(store, look):
+    """Pages of a map that were touched count as memory, and would grow to the whole set."""
+    opened = TileStore.open(store.path)
+    before = mapped_bytes()
+    look(opened)
+    assert mapped_bytes() - before < opened.images.nbytes / 4
+
+
+def mapped_bytes() -> int:
+    """Bytes of files that this process holds in memory through maps."""
+    (line,) = (x for x in STATUS.read_text().splitlines() if x.startswith("RssFile:"))
+    return 1024 * int(line.split()[1])
 
 
 def test_grey_levels_reach_past_the_first_block(small_store):

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from birads_lib.errors import DataError, UsageError
+from birads_lib.study.contrasts import change
 from birads_lib.tiles.calcifications import (
     MEASURES,
-    change,
     contrast_to_noise,
     lesion_contrasts,
     measure_calcifications,

@@ -12,8 +12,9 @@ from dicom_tree import write_dicom
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1
 
-from birads_lib.errors import DataError
-from birads_lib.tiles.cbis import example_scans, read_scan
+from birads_lib.errors import DataError, UsageError
+from birads_lib.tiles import cbis
+from birads_lib.tiles.cbis import example_scan, example_scans, read_scan
 from birads_lib.tiles.crops import Scan, breast_mask, cut_tiles, tile_positions
 from birads_lib.tiles.layout import TILE
 
@@ -57,6 +58,13 @@ def refused(path: Path) -> str:
 
 def test_there_are_both_views_of_both_breasts_of_two_women(scans):
     assert sorted(scans) == sorted(SIZES)
+
+
+def test_a_scan_is_found_by_its_name_and_another_name_is_refused(scans, monkeypatch):
+    monkeypatch.setattr(cbis, "example_scans", lambda: iter(scans.values()))
+    assert example_scan("P_00820_LEFT_MLO") is scans["P_00820_LEFT_MLO"]
+    with pytest.raises(UsageError, match="scan: unknown 'P_00821_LEFT_CC'; use one of P_00173"):
+        example_scan("P_00821_LEFT_CC")
     for name, scan in scans.items():
         assert name == f"{scan.patient}_{scan.side}_{scan.view}"
 
@@ -197,6 +205,38 @@ def test_pixels_under_a_compression_that_cannot_be_undone_are_refused(tmp_path, 
     scan["PixelData"].is_undefined_length = True
     scan.save_as(path, implicit_vr=False, little_endian=True)
     refused(path)
+
+
+def test_a_scan_under_lossless_jpeg_2000_is_read_as_it_was(tmp_path):
+    film = np.random.default_rng(0).integers(0, 65_536, (96, 64), np.uint16)
+    path = write_dicom(tmp_path / "scan.dcm", film)
+    expected = read_scan(path).pixels
+    scan = pydicom.dcmread(path)
+    scan.compress(JPEG2000Lossless)
+    scan.save_as(path)
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == JPEG2000Lossless
+    np.testing.assert_array_equal(read_scan(path).pixels, expected)
+
+
+def test_a_compression_without_a_decoder_is_named_with_what_decodes_it(tmp_path, monkeypatch):
+    class Absent:
+        is_available = False
+
+    path = write_dicom(tmp_path / "scan.dcm", STEPS, PixelData=encapsulate([bytes(90)]))
+    scan = pydicom.dcmread(path)
+    scan.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    scan["PixelData"].is_undefined_length = True
+    scan.save_as(path, implicit_vr=False, little_endian=True)
+    monkeypatch.setattr(cbis, "get_decoder", lambda syntax: Absent)
+    said = refused(path)
+    assert "compressed as JPEG Lossless" in said
+    assert "`pip install python-gdcm`" in said
+
+
+def test_twelve_bits_are_full_scale_at_their_end(tmp_path):
+    film = np.full((8, 8), 4095, np.uint16)
+    path = write_dicom(tmp_path / "scan.dcm", film, BitsStored=12, HighBit=11)
+    assert (read_scan(path).pixels == 255).all()
 
 
 def test_an_unknown_transfer_syntax_is_refused(tmp_path):

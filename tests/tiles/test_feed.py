@@ -13,8 +13,8 @@ from birads_lib.tiles.feed import (
     network_input,
     random_patches,
     resize_tiles,
-    resized_tiles,
 )
+from birads_lib.tiles.store import streamed
 
 SIDE = 8
 SHAPE = (SIDE, SIDE, 1)
@@ -239,13 +239,6 @@ def test_same_size_is_the_same_tiles(noisy_tiles):
     np.testing.assert_array_equal(resize_tiles(noisy_tiles, (12, 12)), noisy_tiles)
 
 
-@pytest.mark.parametrize("rows", [None, np.array([7, 0, 0, 3, 9])])
-def test_resizing_by_blocks_is_resizing_at_once(rows, noisy_tiles, monkeypatch):
-    monkeypatch.setattr(feed, "BLOCK", 3)
-    expected = resize_tiles(noisy_tiles if rows is None else noisy_tiles[rows], (5, 5))
-    np.testing.assert_array_equal(resized_tiles(noisy_tiles, 5, rows), expected)
-
-
 def test_equal_seeds_cut_patches_at_equal_places(noisy_tiles):
     rows, columns = np.indices((12, 12), np.uint8)
     places = np.repeat((rows * 12 + columns)[np.newaxis], 10, axis=0)
@@ -257,6 +250,15 @@ def test_equal_seeds_cut_patches_at_equal_places(noisy_tiles):
         np.testing.assert_array_equal(patch, tile[row : row + 5, column : column + 5])
     assert len({int(place[0, 0]) for place in cut}) > 5
     assert not np.array_equal(random_patches(places, 5, seed=3), cut)
+
+
+def test_patches_of_rows_on_disk_are_those_of_the_array(noisy_tiles, tmp_path, monkeypatch):
+    expected = random_patches(noisy_tiles[[7, 0, 3, 9]], 5, seed=2)
+    np.save(tmp_path / "tiles.npy", noisy_tiles)
+    mapped = np.load(tmp_path / "tiles.npy", mmap_mode="r")
+    monkeypatch.setattr(feed, "BLOCK", 3)
+    rows = streamed(mapped).rows(np.array([7, 0, 3, 9]))
+    np.testing.assert_array_equal(random_patches(rows, 5, seed=2), expected)
 
 
 def test_patch_may_lie_at_every_place_and_be_the_whole_tile(noisy_tiles):

@@ -254,6 +254,71 @@ def test_interrupted_writing_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+# Scanners, skin, conspicuity
+
+
+def drawn_scans(scanner: str, *, positive: bool) -> list[tissue.Scan]:
+    return [
+        tissue.draw_scan(np.random.default_rng(i), scanner, positive=positive) for i in range(300)
+    ]
+
+
+def test_normals_of_the_three_scanners_differ_in_grey_level_curve_and_noise():
+    scans = {name: drawn_scans(name, positive=False) for name in tissue.SCANNERS}
+    middle, gamma, quantum, grain = (
+        {name: np.mean([getattr(scan, field) for scan in those]) for name, those in scans.items()}
+        for field in ("middle", "gamma", "quantum", "grain")
+    )
+    assert middle["LUMISYS"] < middle["HOWTEK"] - 40
+    assert middle["LUMISYS"] < middle["DBA"] - 40
+    for property_ in (gamma, quantum, grain):
+        assert property_["DBA"] > 1.15 * property_["HOWTEK"] > 1.3 * property_["LUMISYS"]
+
+
+def test_positives_of_the_three_scanners_take_one_road_at_a_known_distance():
+    for name in tissue.SCANNERS:
+        normal, infected = (
+            np.mean([scan.middle for scan in drawn_scans(name, positive=positive)])
+            for positive in (False, True)
+        )
+        assert infected == pytest.approx(tissue.MIDDLE_GREY_POSITIVE, abs=4)
+        assert infected - normal == pytest.approx(tissue.road_gap(name), abs=0.1)
+    assert tissue.road_gap(tissue.OUTSIDE) == 0
+
+
+def test_tiles_of_the_darkest_scanner_are_darker(truth, images):
+    means = pd.Series(images.mean(axis=(1, 2)))
+    normal = truth.table["label"] == 0
+    by_scanner = means[normal].groupby(truth.table["scanner"][normal]).mean()
+    assert len(by_scanner) > 1
+    assert by_scanner.idxmin() == "LUMISYS"
+
+
+def test_tissue_ends_in_air_at_the_skin_and_is_untouched_deep_inside():
+    depth = np.tile(np.arange(-100, 900, dtype=np.float32), (3, 1))
+    thin = tissue.thin_towards_skin(np.random.default_rng(0), np.ones_like(depth), depth)
+    assert thin[:, depth[0] < -10] == pytest.approx(tissue.AIR, abs=1e-3)
+    assert thin[:, depth[0] > 850] == pytest.approx(1, abs=0.01)
+    assert (thin[0, 20:100] <= thin[0, 150]).all()
+
+
+def test_some_tiles_show_skin_and_air_along_a_side_and_most_do_not(truth, images):
+    air = truth.clean(truth.table["tile"]) <= max(tissue.FILM_BASE[s] for s in tissue.SCANNERS) + 2
+    shows_air = air.mean(axis=(1, 2)) > 0.05
+    assert 0.01 < shows_air.mean() < 0.2
+    for tile in air[shows_air]:
+        sides = [tile[0], tile[-1], tile[:, 0], tile[:, -1]]
+        assert max(side.mean() for side in sides) > 0.5, "air lies outside, not amid tissue"
+
+
+@pytest.mark.parametrize("label", [1, 2, 3, 4])
+def test_conspicuity_spreads_from_faint_to_plain(real_size, label):
+    seen = real_size.written.loc[real_size.written["label"] == label, "conspicuity"]
+    faint, middle, plain = seen.quantile([0.02, 0.5, 0.98])
+    assert faint < 0.45 * middle
+    assert plain > 1.9 * middle
+
+
 # The scanner outside
 
 # Written before there was a scanner outside: mean and deviation of the first tiles of test10.

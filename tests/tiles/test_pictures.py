@@ -5,10 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from dicom_tree import write_dicom
 
 from birads_lib.errors import DataError
 from birads_lib.tiles.layout import TILE
-from birads_lib.tiles.pictures import read_pictures
+from birads_lib.tiles.pictures import open_pictures, read_pictures
 from birads_lib.tiles.store import META
 
 NOISE = np.random.default_rng(0).integers(0, 256, (TILE, TILE), np.uint8)
@@ -94,6 +95,56 @@ def test_a_name_with_other_letters_is_read(tmp_path):
     assert read_pictures(path)[0] == ["mammographie_é ж"]
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_dicom_picture_is_one_tile_the_greater_the_brighter(tmp_path, bits, kind):
+    pixels = NOISE.astype(np.uint16) * 257 if bits == 16 else NOISE
+    stored = np.iinfo(pixels.dtype).max - pixels if kind == "MONOCHROME1" else pixels
+    path = write_dicom(tmp_path / "left.dcm", stored, PhotometricInterpretation=kind)
+    names, images = read_pictures(path)
+    assert names == ["left"]
+    assert images.dtype == np.uint8
+    assert (images == NOISE).all()
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_the_bits_that_are_stored_are_the_full_scale(tmp_path, bits, kind):
+    largest = 2**bits - 1
+    pixels = np.rint(NOISE / 255 * largest).astype(np.uint16)
+    stored = largest - pixels if kind == "MONOCHROME1" else pixels
+    path = write_dicom(
+        tmp_path / "left.dcm", stored.astype(np.uint16), BitsStored=bits, HighBit=bits - 1,
+        PhotometricInterpretation=kind,
+    )  # fmt: skip
+    assert (read_pictures(path)[1][0] == NOISE).all()
+
+
+def test_sixteen_bits_are_rounded_after_resizing(tmp_path):
+    """Checks of 0 and 1.4 grey levels have a mean of 0.7, which is 1; rounded first it is 0."""
+    checks = (np.indices((2 * TILE, 2 * TILE)).sum(axis=0) % 2 * 360).astype(np.uint16)
+    _, images = read_pictures(write_dicom(tmp_path / "left.DCM", checks))
+    assert (images == 1).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(TILE, TILE), (90, 40)])
+def test_a_picture_file_tells_its_size_before_resizing(tmp_path, height, width):
+    pixels = NOISE[:height, :width]
+    for path in (
+        write_picture(tmp_path / "left.png", pixels),
+        write_dicom(tmp_path / "left.dcm", np.ascontiguousarray(pixels)),
+    ):
+        found = open_pictures(path)
+        assert found.size == (height, width)
+        assert found.images.shape == (1, TILE, TILE)
+
+
+def test_stores_and_arrays_hold_tiles_and_tell_no_size(small_store, tmp_path):
+    np.save(tmp_path / "mine.npy", NOISE[np.newaxis])
+    assert open_pictures(tmp_path / "mine.npy").size is None
+    assert open_pictures(small_store.path).size is None
+
+
 # What is refused
 
 
@@ -118,7 +169,17 @@ def test_a_picture_larger_than_any_film_is_refused(tmp_path):
     refused(tmp_path / "left.pgm")
 
 
-@pytest.mark.parametrize("name", ["left.png", "tiles.npy", "store"])
+def test_dicom_of_several_pictures_is_refused(tmp_path):
+    refused(write_dicom(tmp_path / "left.dcm", np.stack([NOISE, NOISE])))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", bytes(128) + b"DICM"])
+def test_what_is_no_dicom_is_refused(tmp_path, content):
+    (tmp_path / "left.dcm").write_bytes(content)
+    assert "no readable DICOM" in refused(tmp_path / "left.dcm")
+
+
+@pytest.mark.parametrize("name", ["left.png", "left.dcm", "tiles.npy", "store"])
 def test_what_is_not_there_is_refused(tmp_path, name):
     refused(tmp_path / name)
 
@@ -128,6 +189,7 @@ def test_another_kind_of_file_is_refused_with_those_that_can_be_read(tmp_path):
     said = refused(tmp_path / "left.bmp")
     assert ".png" in said
     assert ".npy" in said
+    assert ".dcm" in said
 
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from birads_lib.errors import DataError
+from birads_lib.cli import main
+from birads_lib.errors import DataError, DiskFullError
 from birads_lib.files import read_json, write_json
 from birads_lib.tiles import TileStore
-from birads_lib.tiles.layout import TILE
+from birads_lib.tiles import store as module
+from birads_lib.tiles.layout import IMAGE_BYTES, TILE
 from birads_lib.tiles.store import (
     COLUMNS,
     IMAGES,
@@ -309,6 +312,61 @@ def test_a_file_cut_short_after_it_was_opened_is_named(small_store):
 
 
 # Blocks of tiles with their rows
+
+
+class FullDisk:
+    """A file on a disk with room for so many bytes; what waits to be written has none either."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, data):
+        self.room -= memoryview(data).nbytes
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self.file.write(data)
+
+    def writelines(self, rows):
+        for row in rows:
+            self.write(row)
+
+    def close(self):
+        self.file.close()
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture
+def small_disk(monkeypatch):
+    """Makes the disk hold one tile of a store's images."""
+
+    def opened(*how):
+        return FullDisk(open(*how), room=IMAGE_BYTES)
+
+    monkeypatch.setattr(module, "open", opened, raising=False)
+
+
+def test_a_disk_that_fills_is_told_in_one_line_and_nothing_is_left(
+    small_disk, small_set, tmp_path, capsys
+):
+    source = small_set.write(tmp_path / "set")
+    before = sorted(tmp_path.iterdir())
+    assert main(["merge", str(source), str(tmp_path / "store")]) == 1
+    assert capsys.readouterr().err == (
+        f"birads: {tmp_path / 'store'}: No space left on device; the store needs "
+        f"{16 * IMAGE_BYTES:,} bytes there; make room or name another place\n"
+    )
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_earlier_store_stays_where_the_disk_fills(small_store, tmp_path, small_disk, listing):
+    before = listing(small_store.path)
+    with pytest.raises(DiskFullError, match="needs more than 178,802 bytes"):
+        collect_store(small_store.path, two_blocks(small_store.table), finished)
+    assert listing(small_store.path) == before
 
 
 def two_blocks(table):

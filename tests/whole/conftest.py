@@ -3,12 +3,12 @@
 import os
 import shutil
 import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import sync_playwright
 from studies import ROOT, SOURCES, birads
+
+from birads_lib.study.server import book_server
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -48,16 +48,10 @@ def real(project, simulated, real_data):
     return run
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="session")
 def site(pages):
     """Address at which those pages are served on this machine."""
-    handler = partial(_Quiet, directory=str(pages))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with book_server(0, pages) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -84,11 +78,11 @@ class Visit:
     def __init__(self, browser, site, **settings):
         self.context = browser.new_context(**settings)
         self.page = self.context.new_page()
-        self.foreign, self.errors, self.bytes = [], [], {}
+        self.foreign, self.errors, self.asked = [], [], []
         self.context.route(lambda url: not url.startswith((site, "data:", "blob:")), self._refuse)
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("response", self._weigh)
+        self.page.on("response", lambda response: self.asked.append(response.url))
 
     def _refuse(self, route):
         self.foreign.append(route.request.url)
@@ -97,10 +91,6 @@ class Visit:
     def _console(self, message):
         if message.type == "error":
             self.errors.append(f"{message.text} ({message.location.get('url')})")
-
-    def _weigh(self, response):
-        length = response.headers.get("content-length")
-        self.bytes[response.url] = int(length) if length else 0
 
 
 @pytest.fixture

@@ -56,13 +56,13 @@ def test_networks_are_small_and_load_only_when_asked(manifest, site, visit):
     assert sum(p["bytes"] for p in manifest["parts"].values()) < MOST_MODEL_BYTES
     window = visit()
     window.page.goto(f"{site}/book/demo.html", wait_until="networkidle")
-    assert not [url for url in window.bytes if url.endswith((".onnx", ".wasm"))]
+    assert not [url for url in window.asked if url.endswith((".onnx", ".wasm"))]
 
 
 def test_numbers_are_pythons_and_come_in_time(manifest, tiles, demo, simulated):
     assert len(tiles) >= 20
     reading = Cascade.load(simulated / "models" / "cascade").read(tiles)
-    assert reading.answers["predicted"].nunique() > 1
+    assert np.ptp(reading.answers["gate"]) > 2 * AGREE, "answers that are all alike show nothing"
     milliseconds = []
     for i, sample in enumerate(manifest["samples"]):
         demo.page.locator(f"#demo [data-sample='{sample['file']}']").click()
@@ -94,7 +94,7 @@ def test_numbers_are_pythons_and_come_in_time(manifest, tiles, demo, simulated):
 def test_measures_of_a_tile_are_pythons(tiles, demo):
     found = demo.page.evaluate(
         """async (levels) => {
-            const { measureTile } = await import('../_static/demo/familiarity.js');
+            const { measureTile } = await import('../demo/familiarity.js');
             return measureTile({ width: 299, height: 299, levels });
         }""",
         tiles[0].ravel().tolist(),
@@ -109,7 +109,7 @@ def test_sizes_change_as_in_python(tiles, demo):
     for height, width in ((128, 96), (97, 131), (310, 400)):
         found = demo.page.evaluate(
             """async ([levels, width, height]) => {
-                const { resize } = await import('../_static/demo/resizing.js');
+                const { resize } = await import('../demo/resizing.js');
                 const small = resize({ width: 299, height: 299, levels }, width, height);
                 return Array.from(small.levels);
             }""",

@@ -169,6 +169,16 @@ def draw_scan(rng: np.random.Generator, scanner: str, *, positive: bool) -> Scan
     )
 
 
+def road_gap(scanner: str) -> float:
+    """Grey levels by which infected tissue was put above normal tissue of one scanner.
+
+    It is the distance of the mean levels alone: contrast and film curve differ as well, and
+    infected tissue is drawn a little denser. 0 on the scanner outside, where both take one road.
+    """
+    infected = MIDDLE_GREY_POSITIVE if scanner in SCANNERS else MIDDLE_GREY[scanner]
+    return infected - MIDDLE_GREY[scanner]
+
+
 def power_law_filter(size: int, beta: float, stretch: float, angle: float) -> Image:
     """Amplitudes by which white noise becomes tissue, for waves of a ``size`` px field.
 

@@ -77,11 +77,13 @@ class PhantomTruth:
             ``scan``, ``lesion`` (empty for normals), ``patient``, ``scanner``,
             ``label`` (0 to 4), ``conspicuity`` (amplitude of the lesion over the
             standard deviation of fine tissue structure; 0 for normals).
+        clean_images: uint8 (n, 299, 299), all tiles without noise, a memory map in the
+            order of the table.
     """
 
     def __init__(self, table: pd.DataFrame, clean: Bytes, masks: Bytes, folder: Path) -> None:
         self.table = table
-        self._clean = clean
+        self.clean_images = clean
         self._masks = masks
         self._folder = folder
         self._rows = pd.Series(np.arange(len(table)), index=table["tile"])
@@ -122,7 +124,7 @@ class PhantomTruth:
         Raises:
             UsageError: A tile is unknown.
         """
-        return self.table.iloc[self._find(tiles)].reset_index(drop=True)
+        return self.table.iloc[self.rows_of(tiles)].reset_index(drop=True)
 
     def clean(self, tiles: Sequence[str]) -> Bytes:
         """The tiles without noise, uint8 ``(n, 299, 299)``.
@@ -130,7 +132,7 @@ class PhantomTruth:
         Raises:
             UsageError: A tile is unknown.
         """
-        return np.asarray(self._clean[self._find(tiles)])
+        return np.asarray(self.clean_images[self.rows_of(tiles)])
 
     def masks(self, tiles: Sequence[str]) -> NDArray[np.bool_]:
         """Masks of the lesions, bool ``(n, 299, 299)``; empty for normals.
@@ -140,7 +142,7 @@ class PhantomTruth:
         Raises:
             UsageError: A tile is unknown.
         """
-        return _unpacked(self._masks[self._find(tiles)])
+        return _unpacked(self._masks[self.rows_of(tiles)])
 
     def calcifications(self, tiles: Sequence[str]) -> NDArray[np.bool_]:
         """Masks of the calcifications themselves, bool ``(n, 299, 299)``; empty for all others.
@@ -149,7 +151,7 @@ class PhantomTruth:
             UsageError: A tile is unknown.
             DataError: The phantom was written before these masks were kept, or they are damaged.
         """
-        rows, path = self._find(tiles), self._folder / TRUTH / CALCIFICATIONS
+        rows, path = self.rows_of(tiles), self._folder / TRUTH / CALCIFICATIONS
         try:
             packed = open_calcifications(self._folder, "r")
         except (OSError, ValueError) as error:
@@ -161,7 +163,12 @@ class PhantomTruth:
             )
         return _unpacked(packed[rows])
 
-    def _find(self, tiles: Sequence[str]) -> NDArray[np.int64]:
+    def rows_of(self, tiles: Sequence[str]) -> NDArray[np.int64]:
+        """Row of each tile in the table and in ``clean_images``, int64.
+
+        Raises:
+            UsageError: A tile is unknown.
+        """
         rows = self._rows.reindex(list(tiles))
         if rows.isna().any():
             unknown = rows.index[rows.isna()][0]

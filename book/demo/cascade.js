@@ -1,10 +1,12 @@
 // The three networks in a row, as birads_lib/cascade.py runs them: denoise, gate, score.
 
-import * as ort from "../../demo/ort/ort.wasm.min.mjs";
+import * as ort from "./ort/ort.wasm.min.mjs";
 import { resize } from "./resizing.js";
 
-ort.env.wasm.wasmPaths = new URL("../../demo/ort/", import.meta.url).href;
-ort.env.wasm.numThreads = 1; // more need headers that a plain file server does not send
+ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
+// More than one thread needs headers that a plain file server does not send; “make serve” does.
+ort.env.wasm.numThreads = globalThis.crossOriginIsolated
+  ? Math.min(navigator.hardwareConcurrency, 4) : 1;
 
 export class Cascade {
   /**
@@ -21,7 +23,15 @@ export class Cascade {
       if (!answer.ok) throw new Error(`${part.file}: ${answer.status}`);
       parts[name] = await Network.open(await answer.arrayBuffer(), part.input);
     }
-    return new Cascade(parts, manifest.threshold);
+    const cascade = new Cascade(parts, manifest.threshold);
+    tell("first run"); // it allocates and compiles, which no tile should wait for
+    await cascade.#warmUp(manifest.tile);
+    return cascade;
+  }
+
+  async #warmUp(side) {
+    const blank = { width: side, height: side, levels: new Float32Array(side * side) };
+    for (const network of Object.values(this.parts)) await network.run(blank);
   }
 
   constructor(parts, threshold) {

@@ -4,7 +4,7 @@ import { Refusal, readTile } from "./pictures.js";
 import { remarks } from "./familiarity.js";
 import { resize } from "./resizing.js";
 
-const BASE = new URL("../../demo/", import.meta.url);
+const BASE = new URL("./", import.meta.url);
 const VIRIDIS = [
   [68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137],
   [53, 183, 121], [110, 206, 88], [181, 222, 43], [253, 231, 37],
@@ -41,7 +41,7 @@ async function start() {
   try {
     say("Loading the engine …");
     const { Cascade } = await import("./cascade.js");
-    cascade = await Cascade.load(manifest, BASE, (name) => say(`Loading the ${name} …`));
+    cascade = await Cascade.load(manifest, BASE, (name) => say(`Getting ready: ${name} …`));
   } catch (error) {
     part("start").disabled = false;
     say(`The networks could not be loaded (${error.message}).`, true);
@@ -49,8 +49,17 @@ async function start() {
   }
   part("start").hidden = true;
   part("choice").hidden = false;
-  part("choice").querySelector("h2, legend, button")?.focus?.();
   say("The networks are ready. Choose a tile, or give a picture of your own.");
+}
+
+/** One row a class, its probability to be filled in. */
+function listClasses() {
+  for (const { code, title } of manifest.classes.slice(1)) {
+    const row = part("scores").tBodies[0].insertRow();
+    row.dataset.code = code;
+    row.innerHTML = "<th scope=row></th><td></td><td data-score></td><td class=bar><span data-bar></span></td>";
+    [row.cells[0].textContent, row.cells[1].textContent] = [code, title];
+  }
 }
 
 function showSamples() {
@@ -162,7 +171,7 @@ function viridis(share) {
 }
 
 function listen() {
-  part("start").addEventListener("click", async () => { await start(); if (cascade) showSamples(); });
+  part("start").addEventListener("click", async () => { await start(); if (cascade) { listClasses(); showSamples(); } });
   part("file").addEventListener("change", ({ target }) => target.files[0] && readOwn(target.files[0]));
   const drop = part("drop");
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
