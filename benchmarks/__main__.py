@@ -19,7 +19,6 @@ from benchmarks.harness import ONEDNN, QUICK, SIZES, USUAL, describe_machine, in
 from benchmarks.sets import BENCH
 from birads_lib.errors import StudyError
 from birads_lib.files import write_json
-from birads_lib.study.graph import environment
 
 RESULTS = Path("benchmarks/results.json")
 PARTIAL = BENCH / "answers.json"
@@ -54,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", choices=SIZES, default=USUAL)
     parser.add_argument("--out", type=Path, help="file for the answers, as JSON")
     given = parser.parse_args(arguments)
+    from birads_lib.study.graph import environment  # not where child processes import this file
+
     os.environ[ONEDNN] = environment()[ONEDNN]  # as the study's own steps have it
     try:
         answers = run(given.only, given.size)

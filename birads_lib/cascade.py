@@ -33,8 +33,8 @@ EXPORTED = ("onnx",)  # what is written beside the Keras files, for the default 
 BATCH = 64  # tiles a network sees at a time
 Tiles = NDArray[np.uint8] | ImageRows
 BLOCK = 256  # tiles held in memory at a time
-Levels = NDArray[np.uint8] | NDArray[np.float32]
-"""Grey levels 0..255: of tiles as they are in whole numbers, of denoised ones not rounded."""
+Levels = NDArray[Any]
+"""Grey levels 0..255: uint8 of tiles as they are, float32 of denoised ones, not rounded."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,8 @@ class Cascade:
 
     def _for_scorer(self, denoised: Levels) -> Levels:
         """Tiles at the scorer's size, where they take less memory while they wait."""
-        return resize_tiles(denoised, self.scorer.input_shape[:2])
+        height, width, _ = self.scorer.input_shape
+        return resize_tiles(denoised, (height, width))
 
     def _attention(self, tiles: Levels) -> NDArray[np.float32]:
         return self.scorer.attention(network_input(tiles, self.scorer.input_shape[2]))

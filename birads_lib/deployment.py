@@ -6,10 +6,10 @@ what a person has to know before trusting an answer. Its form is ``manifest.sche
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from birads_lib import metrics
 from birads_lib.cascade import PARTS, Cascade
-from birads_lib.engines import Network, open_network
+from birads_lib.engines import open_network
 from birads_lib.errors import DataError, UsageError, one_of
-from birads_lib.export import FORMATS, export_network, write_openvino
+from birads_lib.export import FORMATS, frozen_function, write_litert, write_openvino
 from birads_lib.files import read_json, sha256, whole_folder, write_json
 from birads_lib.labels import CLASSES
 from birads_lib.quantization import (
@@ -98,13 +98,10 @@ def export_cascade(
     """Write a saved cascade in another form, with its manifest, whole or not at all.
 
     Args:
-        model: Folder that ``Cascade.save`` wrote.
+        model, tiles, seed: See ``Exporter``.
         out: Folder to write; it takes the place of an earlier export.
         form: ``"litert"``, ``"onnx"`` or ``"openvino"``. Only LiteRT needs TensorFlow.
         int8: Quantise to eight bits, and measure what that costs.
-        tiles: Store to calibrate on (its training part) and to measure on (its held-out
-            part); the run's own where the cascade lies in a run.
-        seed: Of the draw of tiles.
 
     Returns:
         The manifest, as ``manifest.schema.json`` says.
@@ -117,30 +114,173 @@ def export_cascade(
     one_of("format", form, FORMATS)
     if tiles is not None and not int8:
         raise UsageError(f"tiles: {tiles} given, but float32 needs none; ask for int8 or drop it")
-    source = Path(model)
-    cascade = Cascade.load(source)
-    store = _store_to_quantize_by(source, tiles) if int8 else None
-    with whole_folder(out, MANIFEST) as folder:
-        if store is None:
-            write_networks(source, folder, form)
-            quantization = None
+    return Exporter(model, tiles, seed).write(out, form, INT8 if int8 else FLOAT)
+
+
+class Exporter:
+    """A saved cascade, opened once to be written in several forms and precisions.
+
+    What one form needs of another, and what calibrates them all, is made when first asked
+    for, and kept until the exporter goes.
+
+    Args:
+        model: Folder that ``Cascade.save`` wrote.
+        tiles: Store to calibrate on (its training part) and to measure on (its held-out
+            part); the run's own where the cascade lies in a run.
+        seed: Of the draw of tiles.
+        calibrated, measured: Tiles of each class drawn for either.
+
+    Raises:
+        DataError: No cascade there, or not as it was saved.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        tiles: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+        calibrated: int = CALIBRATION_EACH,
+        measured: int = MEASURED_EACH,
+    ):
+        self.model, self.seed = Path(model), seed
+        self.calibrated, self.measured = calibrated, measured
+        self.cascade = Cascade.load(self.model)
+        self._tiles = tiles
+        self._workspace = tempfile.TemporaryDirectory(prefix="birads-export-")
+
+    def write(self, out: str | os.PathLike[str], form: str, precision: str) -> dict[str, Any]:
+        """Write one form in one precision, see ``export_cascade``.
+
+        Args:
+            out: Folder to write.
+            form: One of ``FORMATS``.
+            precision: ``"float32"`` or ``"int8"``.
+        """
+        one_of("format", form, FORMATS)
+        if one_of("precision", precision, (FLOAT, INT8)) == INT8:
+            self._drawn(TRAIN, 1)  # names what is wrong with the tiles before anything is made
+        with whole_folder(out, MANIFEST) as folder:
+            shutil.copytree(self._networks(form, precision), folder, dirs_exist_ok=True)
+            quantization = self._quantization(form) if precision == INT8 else None
+            manifest = {
+                **SAID,
+                "form": form,
+                "precision": precision,
+                "networks": [self._network_entry(folder, form, name) for name in self._names],
+                "threshold": self.cascade.threshold,
+                "cascade": self.cascade.digest,
+                "simulated": self.cascade.about.get("simulated"),
+                "familiar": _ranges(self.cascade.familiar),
+                "metrics": metrics_of_cascade(self.model, self.cascade.digest),
+                "quantization": quantization,
+                "files": {file.name: _file_entry(file) for file in sorted(folder.iterdir())},
+            }
+            write_json(folder / MANIFEST, check_manifest(manifest, Path(out) / MANIFEST))
+        return manifest
+
+    @functools.cached_property
+    def store(self) -> TileStore:
+        """The tiles to calibrate and to measure by."""
+        if self._tiles is not None:
+            return TileStore.open(self._tiles)
+        found = _run_of(self.model) / "store"
+        if not found.is_dir():
+            raise UsageError(
+                f"int8: no tiles to calibrate on: {self.model} lies in no run; name a store of "
+                "tiles"
+            )
+        return TileStore.open(found)
+
+    @property
+    def _names(self) -> list[str]:
+        """Its networks, in the order in which they run."""
+        return [name for name in PARTS if getattr(self.cascade, name) is not None]
+
+    def _drawn(self, part: str, each: int) -> TileStore:
+        return drawn_tiles(self.store, part, each, self.seed)
+
+    @functools.cached_property
+    def _inputs(self) -> dict[str, NDArray[np.float32]]:
+        """What each network is calibrated on."""
+        return calibration_inputs(self.cascade, self._drawn(TRAIN, self.calibrated))
+
+    @functools.cached_property
+    def _functions(self) -> dict[str, Any]:
+        """The networks as TensorFlow functions, for LiteRT."""
+        from birads_lib.networks import with_attention
+
+        models: Any = Cascade.load(self.model, "keras")
+        return {n: frozen_function(with_attention(getattr(models, n).model)) for n in self._names}
+
+    def _networks(self, form: str, precision: str) -> Path:
+        """Folder that holds the networks in one form and precision, and nothing else."""
+        folder = Path(self._workspace.name) / f"{form}-{precision}"
+        if not folder.exists():
+            with whole_folder(folder) as partial:
+                for name in self._names:
+                    self._write_network(name, partial / f"{name}{FORMATS[form]}", form, precision)
+        return folder
+
+    def _write_network(self, name: str, target: Path, form: str, precision: str) -> None:
+        saved = self.model / f"{name}.onnx"
+        if form == "openvino":
+            write_openvino(self._networks("onnx", precision) / saved.name, target)
+        elif form == "onnx" and precision == FLOAT:
+            shutil.copyfile(saved, target)
+        elif form == "onnx":
+            quantize_onnx(saved, target, self._inputs[name])
+        elif precision == FLOAT:
+            write_litert(self._functions[name], target)
         else:
-            quantization = _quantize(source, folder, form, cascade, store, seed)
-        manifest = {
-            **SAID,
-            "form": form,
-            "precision": INT8 if int8 else FLOAT,
-            "networks": [_network_entry(folder, form, cascade, name) for name in parts_of(cascade)],
-            "threshold": cascade.threshold,
-            "cascade": cascade.digest,
-            "simulated": cascade.about.get("simulated"),
-            "familiar": _ranges(cascade.familiar),
-            "metrics": metrics_of_cascade(source, cascade.digest),
-            "quantization": quantization,
-            "files": {file.name: _file_entry(file) for file in sorted(folder.iterdir())},
+            quantize_litert(self._functions[name], target, self._inputs[name])
+
+    def _opened(self, form: str, precision: str) -> Cascade:
+        folder = self._networks(form, precision)
+        networks = {n: open_network(folder / f"{n}{FORMATS[form]}", form) for n in self._names}
+        return Cascade(**networks, threshold=self.cascade.threshold)
+
+    def _quantization(self, form: str) -> dict[str, Any]:
+        """What the manifest says of eight bits, measured."""
+        pair = [self._opened(form, precision) for precision in (FLOAT, INT8)]
+        held_out = self._drawn(HELD_OUT, self.measured)
+        timed = np.asarray(held_out.images[:: -(-len(held_out) // TIMED)])
+        store = self.store
+        return {
+            "method": METHOD[form],
+            "calibration": {name: len(x) for name, x in self._inputs.items()},
+            "tiles": {"store": store.digest, "simulated": store.simulated, "seed": self.seed},
+            "loss": measured_loss(*pair, held_out),
+            "speed": {
+                **measured_pace(*pair, timed),
+                "tiles": len(timed),
+                "turns": TURNS,
+                "machine": describe_machine(),
+            },
         }
-        write_json(folder / MANIFEST, check_manifest(manifest, Path(out) / MANIFEST))
-    return manifest
+
+    def _network_entry(self, folder: Path, form: str, name: str) -> dict[str, Any]:
+        """What the manifest says of one network."""
+        path = folder / f"{name}{FORMATS[form]}"
+        network, (entry, results) = open_network(path, form), tensor_names(path, form)
+        denoised = name != "autoencoder" and self.cascade.autoencoder is not None
+        found = [(*MEANINGS[name], network.output_shape)]
+        if network.attention_shape is not None:
+            found.append((*ATTENTION, (*network.attention_shape, 1)))
+        return {
+            "name": name,
+            "file": path.name,
+            "takes": "the denoised tile" if denoised else "the tile",
+            "input": {
+                "tensor": entry,
+                "shape": list(network.input_shape),
+                "dtype": "float32",
+                "range": GREY,
+            },
+            "outputs": [
+                {"tensor": tensor, "meaning": meaning, "range": values, "shape": list(shape)}
+                for tensor, (meaning, values, shape) in zip(results, found, strict=True)
+            ],
+        }
 
 
 def read_export(path: str | os.PathLike[str]) -> Cascade:
@@ -182,125 +322,9 @@ def check_manifest(manifest: Any, path: Path) -> dict[str, Any]:
     return manifest
 
 
-def parts_of(cascade: Cascade) -> dict[str, Network]:
-    """The networks of a cascade by name, in the order in which they run."""
-    parts = {name: getattr(cascade, name) for name in PARTS}
-    return {name: network for name, network in parts.items() if network is not None}
-
-
-def write_networks(
-    source: Path,
-    folder: Path,
-    form: str,
-    inputs: Mapping[str, NDArray[np.float32]] | None = None,
-) -> None:
-    """Write the networks of a saved cascade in another form.
-
-    Args:
-        source: Folder of the cascade.
-        folder: Folder to write into.
-        form: One of ``FORMATS``.
-        inputs: What each network is given on calibration tiles, to write it in eight bits;
-            ``None`` for float32.
-    """
-    parts = parts_of(Cascade.load(source, "keras" if form == "litert" else "openvino"))
-    for name, network in parts.items():
-        target = folder / f"{name}{FORMATS[form]}"
-        given = None if inputs is None else inputs[name]
-        if form == "litert":
-            _write_litert(network, target, given)
-        elif form == "onnx":
-            _write_onnx(source / f"{name}.onnx", target, given)
-        else:
-            with tempfile.TemporaryDirectory() as between:
-                onnx = Path(between) / f"{name}.onnx"
-                _write_onnx(source / onnx.name, onnx, given)
-                write_openvino(onnx, target)
-
-
-def _write_onnx(source: Path, target: Path, inputs: NDArray[np.float32] | None) -> None:
-    if inputs is None:
-        shutil.copyfile(source, target)
-    else:
-        quantize_onnx(source, target, inputs)
-
-
-def _write_litert(network: Any, target: Path, inputs: NDArray[np.float32] | None) -> None:
-    from birads_lib.networks import with_attention
-
-    model = with_attention(network.model)
-    if inputs is None:
-        export_network(model, target, "litert")
-    else:
-        quantize_litert(model, target, inputs)
-
-
-def _store_to_quantize_by(model: Path, tiles: str | os.PathLike[str] | None) -> TileStore:
-    found = _run_of(model) / "store" if tiles is None else Path(tiles)
-    if tiles is None and not found.is_dir():
-        raise UsageError(
-            f"int8: no tiles to calibrate on: {model} lies in no run; name a store of tiles"
-        )
-    return TileStore.open(found)
-
-
 def _run_of(model: Path) -> Path:
     """The run of a cascade that lies in its ``models/cascade``."""
     return model.resolve().parent.parent
-
-
-def _quantize(
-    source: Path, folder: Path, form: str, cascade: Cascade, store: TileStore, seed: int
-) -> dict[str, Any]:
-    """Write the networks in eight bits, and what the manifest says of that."""
-    training = drawn_tiles(store, TRAIN, CALIBRATION_EACH, seed)
-    held_out = drawn_tiles(store, HELD_OUT, MEASURED_EACH, seed)
-    inputs = calibration_inputs(cascade, training)
-    write_networks(source, folder, form, inputs)
-    with tempfile.TemporaryDirectory() as plain:
-        write_networks(source, Path(plain), form)
-        pair = [_opened(at, form, cascade) for at in (Path(plain), folder)]
-        loss = measured_loss(*pair, held_out)
-        timed = np.asarray(held_out.images[:: -(-len(held_out) // TIMED)])
-        pace = measured_pace(*pair, timed)
-    return {
-        "method": METHOD[form],
-        "calibration": {name: len(x) for name, x in inputs.items()},
-        "tiles": {"store": store.digest, "simulated": store.simulated, "seed": seed},
-        "loss": loss,
-        "speed": {**pace, "tiles": len(timed), "turns": TURNS, "machine": describe_machine()},
-    }
-
-
-def _opened(folder: Path, form: str, like: Cascade) -> Cascade:
-    """The networks of a folder as a cascade with the threshold of another."""
-    networks = {n: open_network(folder / f"{n}{FORMATS[form]}", form) for n in parts_of(like)}
-    return Cascade(**networks, threshold=like.threshold)
-
-
-def _network_entry(folder: Path, form: str, cascade: Cascade, name: str) -> dict[str, Any]:
-    """What the manifest says of one network."""
-    path = folder / f"{name}{FORMATS[form]}"
-    network, (entry, results) = open_network(path, form), tensor_names(path, form)
-    denoised = name != "autoencoder" and cascade.autoencoder is not None
-    found = [(*MEANINGS[name], network.output_shape)]
-    if network.attention_shape is not None:
-        found.append((*ATTENTION, (*network.attention_shape, 1)))
-    return {
-        "name": name,
-        "file": path.name,
-        "takes": "the denoised tile" if denoised else "the tile",
-        "input": {
-            "tensor": entry,
-            "shape": list(network.input_shape),
-            "dtype": "float32",
-            "range": GREY,
-        },
-        "outputs": [
-            {"tensor": tensor, "meaning": meaning, "range": values, "shape": list(shape)}
-            for tensor, (meaning, values, shape) in zip(results, found, strict=True)
-        ],
-    }
 
 
 def tensor_names(path: Path, form: str) -> tuple[str, list[str]]:

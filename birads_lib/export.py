@@ -26,39 +26,73 @@ FORMATS = {"onnx": ".onnx", "litert": ".tflite", "openvino": ".xml"}
 """How each form's file ends. OpenVINO's weights lie beside it in a ``.bin`` of that name."""
 
 
-def export_network(
-    model: keras.Model, path: str | os.PathLike[str], form: str, **options: Any
-) -> None:
+def export_network(model: keras.Model, path: str | os.PathLike[str], form: str) -> None:
     """Write a network in another form, whole or not at all.
 
     Args:
         model: Takes float32 (batch, height, width, channels), any batch; one output or more.
         path: File to write, ending as ``FORMATS`` says.
         form: ``"onnx"``, ``"litert"`` or ``"openvino"``.
-        options: For Keras' exporter of that form.
 
     Raises:
         UsageError: Unknown form.
     """
     one_of("format", form, FORMATS)
     target = Path(path)
-    if form == "openvino":
+    if form == "litert":
+        write_litert(frozen_function(model), target)
+    elif form == "onnx":
+        with whole_file(target) as partial:
+            _write_onnx(model, partial)
+    else:
         with whole_file(target.with_suffix(".onnx")) as between:
-            _export(model, between, "onnx", **options)
+            _write_onnx(model, between)
             write_openvino(between, target)
         target.with_suffix(".onnx").unlink()
-        return
-    with whole_file(target) as partial:
-        _export(model, partial, form, **options)
 
 
-def _export(model: keras.Model, path: Path, form: str, **options: Any) -> None:
+def _write_onnx(model: keras.Model, path: Path) -> None:
     import keras
 
     plain = with_plain_scaling(model)
     plain(keras.Input(model.input_shape[1:]))  # Keras exports only what was called
     with quiet():
-        plain.export(path, format=form, verbose=False, **options)
+        plain.export(path, format="onnx", verbose=False)
+
+
+def frozen_function(model: keras.Model) -> Any:
+    """A Keras model as one TensorFlow function that holds its weights as constants.
+
+    Keras' own export to LiteRT goes by way of a saved model, which takes many times as long.
+
+    Returns:
+        From float32 (batch, height, width, channels), any batch, to the model's outputs.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    tile = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="tile")
+    function = tf.function(lambda x: model(x, training=False), input_signature=[tile])
+    return convert_variables_to_constants_v2(function.get_concrete_function())
+
+
+def write_litert(function: Any, path: str | os.PathLike[str], **options: Any) -> None:
+    """Write a function of ``frozen_function`` as LiteRT, whole or not at all.
+
+    Args:
+        function: The network.
+        path: File to write, ``.tflite``.
+        options: Attributes of TensorFlow's converter, such as ``optimizations``.
+    """
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    for name, value in options.items():
+        setattr(converter, name, value)
+    with whole_file(path) as partial, quiet():
+        partial.write_bytes(converter.convert())
 
 
 def write_openvino(onnx: Path, target: Path) -> None:

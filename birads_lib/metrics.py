@@ -575,10 +575,10 @@ class _Ranks:
         above = called.take(self.starts, axis=1) - (hit - new)
         alarms = called[:, -1:] - hit[:, -1:]
         beaten = (alarms - above) + (alarms - (through - hit))  # twice; tied negatives count once
-        pairs = hit[:, -1] * alarms[:, 0].astype(np.float64)
+        pairs = hit[:, -1].astype(np.float64) * alarms[:, 0]
         roc = _ratio(np.multiply(new, beaten, dtype=np.float64).sum(1), 2 * pairs)
         precision = hit / np.maximum(through, 1)
-        return roc, _ratio((new * precision).sum(1), hit[:, -1])
+        return roc, _ratio((new * precision).sum(1), hit[:, -1].astype(np.float64))
 
 
 def _over_seeds(

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,15 +22,12 @@ from birads_lib import metrics
 from birads_lib.cascade import Cascade, Levels, apply_network, denoised_levels
 from birads_lib.engines import Network
 from birads_lib.errors import DataError
-from birads_lib.export import export_network, quiet
+from birads_lib.export import quiet, write_litert
 from birads_lib.files import whole_file
 from birads_lib.labels import CLASSES, LESION_CODES
 from birads_lib.tiles.resizing import network_input, resize_tiles
 from birads_lib.tiles.splits import HELD_OUT, make_splits
 from birads_lib.tiles.store import TileStore
-
-if TYPE_CHECKING:
-    import keras
 
 CALIBRATION_EACH = 40  # tiles of a class
 MEASURED_EACH = 120  # tiles of a class
@@ -38,7 +35,16 @@ TIMED = 64  # tiles of a turn
 TURNS = 5
 CALIBRATION_BATCH = 8
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-QUANTIZED = [*WEIGHTED, "Add", "Mul"]
+_OF_ONNX = (
+    "ONNX Runtime, static, scales from least to greatest value; weights of seven bits by filter, "
+    "features of eight; the last layer in float"
+)
+METHOD = {
+    "onnx": _OF_ONNX,
+    "openvino": _OF_ONNX,
+    "litert": "TensorFlow, static; weights of eight bits by filter, features of eight",
+}
+"""How each form gets to eight bits; OpenVINO's is made from ONNX."""
 BLOCK = 64  # tiles whose denoised levels are held in memory
 FLOAT, INT8 = "float32", "int8"
 COMPARED = {"gate": "auroc", "scorer": "balanced_accuracy", "cascade": "balanced_accuracy"}
@@ -101,9 +107,9 @@ def quantize_onnx(
 ) -> None:
     """Write an ONNX network in eight bits, whole or not at all.
 
-    The last layer with weights stays in float: it costs next to nothing, and its answer is
-    the network's. Weights use seven of their eight bits, since sums of products of eight
-    overflow on processors without instructions for them.
+    From the last layer with weights on, all stays in float: it costs next to nothing, and
+    its answer is the network's. Weights use seven of their eight bits: processors without
+    instructions for products of bytes add them up in sixteen bits, and would overflow.
 
     Args:
         source: The network in float32, one input.
@@ -116,13 +122,12 @@ def quantize_onnx(
     with whole_file(target) as partial, tempfile.TemporaryDirectory() as folder, quiet():
         merged = Path(folder) / "merged.onnx"  # what can be calculated once is
         quant_pre_process(source, merged, skip_symbolic_shape=True)
-        name, layers = _layers_with_weights(merged)
+        name, last = _entry_and_last_layer(merged)
         quantize_static(
             merged,
             partial,
             _Feed(name, inputs),
-            op_types_to_quantize=QUANTIZED,
-            nodes_to_exclude=layers[-1:],
+            nodes_to_exclude=last,
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -141,34 +146,36 @@ class _Feed:
         return next(self._batches, None)
 
 
-def _layers_with_weights(path: Path) -> tuple[str, list[str]]:
-    """Name of an ONNX network's input, and of its layers with weights, in order."""
+def _entry_and_last_layer(path: Path) -> tuple[str, list[str]]:
+    """Name of an ONNX network's input; names of its last layer with weights and what follows."""
     import onnx
 
     graph = onnx.load(path).graph
     constants = {constant.name for constant in graph.initializer}
-    layers = [
-        node.name for node in graph.node if node.op_type in WEIGHTED and constants & set(node.input)
+    weighted = [
+        place
+        for place, node in enumerate(graph.node)
+        if node.op_type in WEIGHTED and constants & set(node.input)
     ]
-    return graph.input[0].name, layers
+    last = weighted[-1] if weighted else len(graph.node)
+    return graph.input[0].name, [node.name for node in graph.node[last:]]
 
 
 def quantize_litert(
-    model: keras.Model, target: str | os.PathLike[str], inputs: NDArray[np.float32]
+    function: Any, target: str | os.PathLike[str], inputs: NDArray[np.float32]
 ) -> None:
-    """Write a Keras model as a LiteRT network in eight bits, whole or not at all.
+    """Write a network as LiteRT in eight bits, whole or not at all.
 
     Args:
-        model: One input; one output or more.
+        function: From ``export.frozen_function``; one input, one output or more.
         target: File to write, ``.tflite``.
         inputs: What it is given on calibration tiles, float32 (n, height, width, channels).
     """
     import tensorflow as tf
 
-    export_network(
-        model,
+    write_litert(
+        function,
         target,
-        "litert",
         optimizations=[tf.lite.Optimize.DEFAULT],
         representative_dataset=lambda: ([tile[np.newaxis]] for tile in inputs),
     )

@@ -339,11 +339,11 @@ run.save_results(
 #
 # :::{dropdown} Solution
 # Right are the 1,921 tiles of C2 that are called C2, and the tiles of the other classes that are
-# not: 7,239 in all, less the row and the column of C2, is 5,032. Together $(1921 + 5032) / 7239
-# \approx 0.960$; precision is $1921 / 2065 \approx 0.930$. Most tiles are not C2, and for nearly
-# all of them "not C2" is the right answer. These count in accuracy, and precision never looks at
-# them. [How to read a confusion matrix](../book/confusion_matrix.md#more-than-two-classes) goes
-# through it step by step.
+# not: 7,239 in all, less the row and the column of C2, is 5,032. Together
+# $(1921 + 5032) / 7239 \approx 0.960$; precision is $1921 / 2065 \approx 0.930$. Most tiles are
+# not C2, and for nearly all of them "not C2" is the right answer. These count in accuracy, and
+# precision never looks at them. [How to read a confusion
+# matrix](../book/confusion_matrix.md#more-than-two-classes) goes through it step by step.
 # :::
 #
 # **2.** Train with `ATTENTION = "none"`. Is the difference larger than the interval?

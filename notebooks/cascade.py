@@ -76,7 +76,16 @@ predictions = run.save_predictions(
     model=cascade.digest,
     threshold=THRESHOLD,
 )
-answers.head()
+
+# %% tags=["hide-input"]
+run.show_table(
+    answers.head(),
+    "answers",
+    "What the cascade says of the first held-out tiles: the gate's probability of infected, the "
+    "scorer's of each category where the gate let the tile through, and the category predicted.",
+    precision=3,
+    na_rep="",
+)
 
 # %% [markdown]
 # ## End to end, five classes

@@ -275,8 +275,8 @@ run.save_results(
 #
 # :::{dropdown} Solution
 # Compare each training's operations a byte with the corner of the roofline, the operations a
-# second over the bytes a second. For the GPU assumed that is $19.5 \cdot 10^{12} / (1555 \cdot
-# 10^{9}) \approx 12.5$.
+# second over the bytes a second. For the GPU assumed that is
+# $19.5 \cdot 10^{12} / (1555 \cdot 10^{9}) \approx 12.5$.
 #
 # ```python
 # for name, work in costs.trainings_of_paper(printed, PRINTED).items():

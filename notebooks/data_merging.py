@@ -295,8 +295,9 @@ run.save_results(
 # len(tile_positions(scan)), len(tile_positions(scan, stride=100))
 # ```
 #
-# A window now begins every 100 px and not every 299 px, so there can be up to $(299 / 100)^2
-# \approx 9$ times as many; at the edge of the breast the count depends on the scan. Neighbours
-# share two thirds of their pixels, and each pixel is shown up to nine times. Whoever counts these
-# tiles as independent gets an interval that is too narrow. There is still one woman.
+# A window now begins every 100 px and not every 299 px, so there can be up to
+# $(299 / 100)^2 \approx 9$ times as many; at the edge of the breast the count depends on the
+# scan. Neighbours share two thirds of their pixels, and each pixel is shown up to nine times.
+# Whoever counts these tiles as independent gets an interval that is too narrow. There is still
+# one woman.
 # :::

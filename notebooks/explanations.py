@@ -311,6 +311,10 @@ run.save_results(
 # The row of the mean outline has its difference to the centre: if that is above 0, it is the
 # harder guess. For the pointing game without tolerance its highest pixel is, on the training
 # tiles, the best of all fixed guesses, because its value there is the share of lesions that cover
-# it. Set a map against it by the mean of `both["pointing game", "attention"] - both["pointing
-# game", "mean outline"]`, with `metrics.mean_with_interval`.
+# it. To set attention against it:
+#
+# ```python
+# gain = both[explain.POINTING, ATTENTION] - both[explain.POINTING, "mean outline"]
+# metrics.in_words(metrics.mean_with_interval(gain, group), "+.3f")
+# ```
 # :::

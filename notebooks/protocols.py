@@ -37,8 +37,6 @@ VALIDATION = 0.1  # share of the training tiles, by group, that steered
 ASIDE = 0.1  # share of the other training records, at random, kept for this chapter
 
 # %% tags=["hide-input"]
-from itertools import product
-
 import numpy as np
 import pandas as pd
 
@@ -50,10 +48,8 @@ from birads_lib.study import figures
 from birads_lib.study.run import Run
 from birads_lib.tiles.leakage import (
     NEAR_BITS,
-    SYMMETRIES,
     expected_sibling_share,
-    nearest_distances,
-    perceptual_hashes,
+    near_duplicates,
     sibling_shares,
 )
 from birads_lib.tiles.phantom.tissue import SCANNERS, road_gap
@@ -132,9 +128,8 @@ table = pd.DataFrame(
 run.show_table(
     table.rename_axis("judged by"),
     "protocols",
-    "The same two networks, one training, judged by four sets of tiles. Official: "
-    f"{metrics.intervals_in_words(judged_gate['official'])}; the others: "
-    f"{metrics.intervals_in_words(judged_gate['training tiles'])}.",
+    "The same two networks, one training, judged by four sets of tiles, with "
+    f"{' or '.join(sorted(set(map(metrics.intervals_in_words, judged_gate.values()))))}.",
 )
 
 # %% tags=["hide-input"]
@@ -215,23 +210,10 @@ if memory:
 # %%
 digests = store.table["digest"]
 in_training = (split == "train").to_numpy()
-images = streamed(store.images)
-kinds = {"lesion": infected, "normal": ~infected}
-rng = np.random.default_rng(SEED)
-
-
-def compared_rows(part, kind):
-    rows = np.flatnonzero((split == part).to_numpy() & kinds[kind])
-    return rows if kind == "lesion" else np.sort(rng.permutation(rows)[:NORMALS])
-
-
-known = {kind: perceptual_hashes(images.where(in_training & kinds[kind])) for kind in kinds}
-near = {}
-for part, kind in product(("aside", "validation", "held-out"), kinds):
-    rows = compared_rows(part, kind)
-    distances = nearest_distances(perceptual_hashes(images.rows(rows), SYMMETRIES), known[kind])
-    group = store.table["group"].iloc[rows]
-    near[PARTS[part], kind] = pd.Series(distances <= NEAR_BITS, index=group)
+found = near_duplicates(
+    streamed(store.images), store.table, split, ("aside", "validation", "held-out"), NORMALS, SEED
+)
+near = {(PARTS[part], kind): copies for (part, kind), copies in found.items()}
 copied = digests.isin(set(digests[in_training]))
 exact = {part: int(copied[split == part].sum()) for part in ("aside", "validation", "held-out")}
 

@@ -148,9 +148,10 @@ if others:
 
 # %%
 affine = related.affine_maps(run.path, others) if others else {}
-if not affine:
-    run.say("The sweep has left no such map, so there is nothing to draw.")
-else:
+run.say(related.sampling_sentence(affine))
+
+# %% tags=["hide-input"]
+if affine:
     rows = run.store.rows_of(list(affine))
     run.show_figure(
         figures_sweeps.sampled_quadrilaterals(
@@ -164,7 +165,6 @@ else:
         "Grey tiles, two for each lesion class, each with the outline of a quadrilateral and a "
         "dot in one of its corners.",
     )
-    run.say(related.sampling_sentence(affine))
 
 # %% [markdown]
 # ## What does texture weigh?

@@ -71,6 +71,7 @@ SPHINX_KEYS = {
     "language",
     "mathjax_path",
     "myst_heading_anchors",
+    "napoleon_attr_annotations",
     "napoleon_numpy_docstring",
     "napoleon_use_ivar",
     "napoleon_use_rtype",
@@ -207,10 +208,9 @@ def test_every_make_command_that_is_named_exists(path: str) -> None:
     assert set(named) <= set(re.findall(r"^([a-z]+):", _makefile(), re.M))
 
 
-def test_ci_runs_the_readmes_test_command_and_nothing_else() -> None:
+def test_ci_ends_with_the_readmes_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    commands = [line for line in script if not line.startswith(("#", "set ", "cd "))]
-    assert commands == ["make test"]
+    assert [line for line in script if "make" in line] == script[-1:] == ["make test"]
     assert re.search(r"^make test\b", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from birads_lib.report.reading import Finding
@@ -24,7 +25,7 @@ def pictures_of(finding: Finding) -> dict[str, bytes]:
 def scale_colours() -> list[str]:
     """Colours of the map from its lowest to its highest value, as ``"#rrggbb"``."""
     colours = mpl.colormaps[HEAT](np.linspace(0, 1, STOPS))
-    return [mpl.colors.to_hex(colour) for colour in colours]
+    return [to_hex(colour) for colour in colours]
 
 
 def _under_map(tile: NDArray[np.uint8], cells: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -60,8 +60,9 @@ def _add_finding(pdf: _Pages, finding: Finding, report: Report) -> None:
     pdf.sentences([words.gate(finding, report.model)])
     pdf.bar("Gate", finding.gate, report.model.threshold)
     pdf.sentences([words.answer(finding)])
-    for kind in LESION_CLASSES if finding.scores else ():
-        pdf.bar(f"{kind.code}, {kind.title}", finding.scores[kind.code])
+    scores = finding.scores or {}
+    for kind in LESION_CLASSES if scores else ():
+        pdf.bar(f"{kind.code}, {kind.title}", scores[kind.code])
     pdf.sentences([words.attention(finding, report.model)])
 
 
@@ -152,8 +153,8 @@ class _Pages(FPDF):
             left = MARGIN + column * (side + GAP)
             self.set_xy(left, top)
             self.cell(side, LINE, _caption(name, finding))
-            place = {"x": left, "y": top + LINE, "w": side, "h": side}
-            self.image(io.BytesIO(png), **place, alt_text=alternatives[name])
+            picture = io.BytesIO(png)
+            self.image(picture, left, top + LINE, side, side, alt_text=alternatives[name])
         self.set_xy(MARGIN, top + LINE + side + 2)
 
     def bar(self, name: str, share: float, mark: float | None = None) -> None:

@@ -15,6 +15,8 @@ SIMULATED = (
     "The networks were trained on simulated tiles. They have never seen real tissue: what they "
     "say about a real picture shows how far a simulation carries, and nothing about a woman."
 )
+TRAINED_ON = {True: "simulated tiles", False: "real tiles", None: ""}
+UNRECORDED = "not recorded"
 MODEL_CARD = "book/model_card.html"
 CARD_PLACE = (
     f"The model card says what the networks take, what they are for and where they stop. It is "
@@ -118,7 +120,7 @@ def calibration_note(report: Report) -> str:
             f"{CALIBRATION_INTRO} For this model nothing is known about it: {known.unknown}. "
             "Do not take its probabilities for frequencies."
         )
-    tiles = {True: "simulated tiles", False: "real tiles"}.get(report.model.simulated, "tiles")
+    tiles = TRAINED_ON[report.model.simulated] or "tiles"
     return (
         f"{CALIBRATION_INTRO} It was measured on the held-out {tiles} of the model's own run, "
         f"with {100 * metrics.CONFIDENCE:.0f} % intervals. It says nothing about pictures from "
@@ -141,12 +143,11 @@ def calibration_rows(report: Report) -> list[tuple[str, str, str]]:
 def model_rows(report: Report) -> list[tuple[str, str]]:
     """Which cascade answered, name by name."""
     model = report.model
-    trained = {True: "simulated tiles", False: "real tiles"}.get(model.simulated, "not recorded")
     return [
         ("Digest of the cascade", model.digest),
-        ("Profile", model.profile or "not recorded"),
-        ("Trained on", trained),
-        ("Digest of the training data", model.data or "not recorded"),
+        ("Profile", model.profile or UNRECORDED),
+        ("Trained on", TRAINED_ON[model.simulated] or UNRECORDED),
+        ("Digest of the training data", model.data or UNRECORDED),
         ("Threshold of the gate", f"{model.threshold:.3f}"),
         ("Folder", model.folder),
         ("Run by", model.engine),

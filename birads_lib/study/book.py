@@ -106,7 +106,8 @@ def stage_chapters(run: Path, target: Path, repository: Repository | None) -> No
             raise DataError(f"{executed}: chapter has not run; run `birads study`")
         notebook = nbformat.read(executed, as_version=4)
         refuse_errors(chapter, notebook)
-        header = chapter_header(chapter, repository and repository.notebook(chapter))
+        address = repository.notebook(chapter) if repository else None
+        header = chapter_header(chapter, address)
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(header, id="chapter-files"))
         nbformat.write(notebook, target / executed.name)
 

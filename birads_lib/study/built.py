@@ -21,6 +21,9 @@ TRAINED, PRINTED, PLAIN = "trained", "printed", "plain"
 
 Shape = tuple[int, ...]
 CONVOLUTION, POOLING, UP_SAMPLING = "Conv2D", "MaxPooling2D", "UpSampling2D"
+SPATIAL, CHANNEL = "SpatialAttention", "ChannelAttention"
+"""Kinds of layers, by the names of their classes: no network is imported here, so that a chapter
+reruns for the networks that it builds and for no others."""
 Facts = TypeVar("Facts", bound="DataclassInstance")
 
 
@@ -69,10 +72,9 @@ class BuiltScorer:
     @classmethod
     def of(cls, model: keras.Model, pretrained: bool = False) -> BuiltScorer:
         """Read them off a scorer."""
-        from birads_lib.networks.scorer import CHANNEL, SPATIAL
-
         (backbone,) = (layer for layer in model.layers if hasattr(layer, "layers"))
         shapes = {layer.name: _shape(layer.output.shape) for layer in model.layers}
+        spatial, channel = (_of_kind(model, kind) for kind in (SPATIAL, CHANNEL))
         return cls(
             backbone.name,
             pretrained,
@@ -80,9 +82,9 @@ class BuiltScorer:
             backbone.count_params(),
             _shape(model.input_shape),
             _shape(backbone.output_shape),
-            shapes.get(SPATIAL),
+            _shape(spatial[0].output.shape) if spatial else None,
             shapes.get("refined"),
-            shapes.get(CHANNEL),
+            _shape(channel[0].output.shape) if channel else None,
             shapes.get("weighted"),
             shapes["pool"],
             _shape(model.output_shape),

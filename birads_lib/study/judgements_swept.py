@@ -180,11 +180,11 @@ def _peers(evidence: Evidence) -> Judgement:
     found = evidence.sweeps.get(related.GATES)
     answered = related.peer_gains(found) if found else None
     if found is None or answered is None:
-        why = "The paper prints no result of SqueezeNet or ShuffleNet."
-        return _not_run(evidence, related.GATES, why)
+        unprinted = "The paper prints no result of SqueezeNet or ShuffleNet."
+        return _not_run(evidence, related.GATES, unprinted)
     gains, answer = answered
     members = (related.OURS, *gains)
-    why = [
+    reasons = [
         f"AUROC of {related.OURS} less that of {' and of '.join(gains)}, points, as the gate.",
         related.plain_answer(answer),
         *_unfinished(found),
@@ -194,7 +194,7 @@ def _peers(evidence: Evidence) -> Judgement:
         evidence,
         evidence.other_members(related.GATES, members),
         words.get(answer, UNTESTABLE),
-        " ".join(why),
+        " ".join(reasons),
         **_listed(list(gains.values())),
         **_shared(evidence, found, [(related.OURS, peer, "gate") for peer in gains]),
     )
@@ -211,15 +211,15 @@ def _cited(evidence: Evidence, name: str, system: Cited) -> Judgement:
         else "Told of other work; no tile here can test it."
     )
     if found is None or not there:
-        why = f"{told} This run has no sweep `{related.RELATED}`, which tries it on its tiles."
-        return Judgement(None, UNTESTABLE, why)
+        absent = f"This run has no sweep `{related.RELATED}`, which tries it on its tiles."
+        return Judgement(None, UNTESTABLE, f"{told} {absent}")
     figures = [members[m]["scores"]["scorer"][system.figure] if m in there else None
                for m in system.members]  # fmt: skip
     titles = ", ".join(members[member]["title"] for member in there)
-    absent = [member for member in system.members if member not in there]
-    lacking = [f"Not run: {', '.join(absent)}."] if absent else []
+    missing = [member for member in system.members if member not in there]
+    lacking = [f"Not run: {', '.join(missing)}."] if missing else []
     unit = "percent" if system.scale == POINTS else "0 to 1"
-    why = [
+    reasons = [
         told,
         f"On these tiles, {FIGURES[system.figure]} over C2 to C5, {unit}: {titles}.",
         *lacking,
@@ -229,7 +229,7 @@ def _cited(evidence: Evidence, name: str, system: Cited) -> Judgement:
     return Judgement(
         None,
         UNTESTABLE,
-        " ".join(why),
+        " ".join(reasons),
         **_listed([_scaled(figure, system.scale) for figure in figures]),
         **evidence.held_out(),
         seeds=tuple(seeds),

@@ -220,7 +220,8 @@ def publishable(notebook: NotebookNode, figures: Path) -> None:
 
 def _as_raised(name: str, error: papermill.PapermillExecutionError) -> Exception:
     """A failed cell's error: one that a user can mend as it was raised, else with its traceback."""
-    for mendable in (StudyError, *StudyError.__subclasses__()):
+    mendables: list[type[StudyError]] = [StudyError, *StudyError.__subclasses__()]
+    for mendable in mendables:
         if error.ename == mendable.__name__:
             return mendable(error.evalue)
     trace = ESCAPES.sub("", "\n".join(error.traceback))

@@ -43,7 +43,7 @@ from birads_lib.study.questions import PREFIX
 from birads_lib.study.verdicts import NEEDS_KAGGLE, NOT_REPRODUCED, PARTLY, REPRODUCED
 
 MARK = re.compile(r"^<!-- (run|modules): (\S+) -->$", re.MULTILINE)
-NUMBER = re.compile(r"[\d,.:]*( [kMG]B)?")
+NUMBER = re.compile(r"[\d,.:]*(\s[kMG]B)?")
 PACKAGE = Path(__file__).parents[1]
 PLACES = ("SRC", "RUN", "EXTERNAL")  # folders of a machine, which decide no result
 SAID = {
@@ -97,6 +97,11 @@ def bullets(lines: Iterable[str]) -> str:
     return "".join(f"* {line}\n" for line in lines)
 
 
+def within(name: str, text: str) -> str:
+    """Markdown in a division of a class, which ``study.css`` knows."""
+    return f":::{{div}} {name}\n{text}:::\n"
+
+
 def file_link(place: str, text: str) -> str:
     """A link to a file below ``downloads/``, from any page of the book.
 
@@ -115,8 +120,12 @@ def short(digest: str | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes in words: ``"12 kB"``."""
-    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
+    """Bytes in words, such as ``"12 kB"``, on one line."""
+    return (
+        f"{count / 1e6:,.1f}\N{NO-BREAK SPACE}MB"
+        if count >= 1e6
+        else f"{count / 1e3:,.0f}\N{NO-BREAK SPACE}kB"
+    )
 
 
 # The API reference
@@ -196,18 +205,21 @@ def _chain_in_words(run: Path) -> str:
     right = read_json(run / "results" / "cascade.json")["infected_right"]
     bound = read_json(run / "results" / "paper_audit.json")["end_to_end"]
     low, high = (100 * bound[case]["of the infected"] for case in ("worst case", "best case"))
-    share = {
-        "value": 100 * right["value"],
-        "interval": right["interval"] and [100 * x for x in right["interval"]],
-    }
     simulated = read_json(run / "models" / "cascade" / "cascade.json")["about"]["simulated"]
     return (
-        f"**{share['value']:.1f} %**\n\n"
+        f"**{100 * right['value']:.1f} %**\n\n"
         f"{SIMULATED_TILES if simulated else REAL_TILES}\n\n"
-        "of the infected held-out tiles end in their right class when all three networks stand in "
-        f"a row: {in_words(share, '.1f')} %, profile {run.name}{_warning(run)}. The paper prints "
-        f"no such figure; its matrices bound it to {low:.1f} to {high:.1f} %."
+        "of the infected held-out tiles end in their right class after all three networks"
+        f"{_interval(right)}. Profile {run.name}{_warning(run)}. The paper prints no such figure; "
+        f"its matrices bound it to {low:.1f} to {high:.1f} %."
     )
+
+
+def _interval(share: Mapping[str, Any]) -> str:
+    if share["interval"] is None:
+        return ""
+    low, high = (100 * bound for bound in share["interval"])
+    return f" (95 % interval {low:.1f} to {high:.1f})"
 
 
 def _warning(run: Path) -> str:
@@ -234,10 +246,8 @@ def status_steps(run: Path) -> str:
         for step in steps
     ]
     total = minutes(sum(step["seconds"] for step in steps))
-    return table(
-        ("step", "time", "peak memory", "began (UTC)", "commit"),
-        [*rows, ("together", total, "", "", "")],
-    )
+    head = ("step", "time", "peak memory", "began (UTC)", "commit")
+    return within("plain-rows", table(head, [*rows, ("together", total, "", "", "")]))
 
 
 def status_machine(run: Path) -> str:
@@ -320,9 +330,11 @@ def figure_index(run: Path) -> str:
         notebook = executed_chapter(run, chapter)
         shown = nbformat.writes(notebook)
         rows = [_figure_row(figure, f'"fig-{figure["name"]}"' in shown, offered) for figure in own]
-        head = ("name", "what it shows", "seed", "data", "commit", "SHA-256", "files")
-        body = table(head, rows) if rows else "This run shows no figure or table here.\n"
-        sections.append(f"## {title_of(notebook)}\n\n{_made_by(chapter, notebook, run)}\n{body}")
+        body = table(("name", "what it shows", "SHA-256", "files"), rows)
+        sections.append(
+            f"## {title_of(notebook)}\n\n{_made_by(chapter, own, run)}\n\n"
+            f"{_parameters(notebook)}\n{within('figures-made', body) if rows else ''}"
+        )
     return "\n".join(sections)
 
 
@@ -332,23 +344,34 @@ def _figure_row(figure: Mapping[str, Any], linked: bool, offered: set[str]) -> l
     return [
         f"[`{name}`](#fig-{name})" if linked else f"`{name}`",
         figure["caption"].split(" [")[0],
-        figure["seed"],
-        short(figure["data"]),
-        short(figure["commit"]),
         short(figure["sha256"]),
         ", ".join(file_link(f"figures/{file}", file.rsplit(".")[-1].upper()) for file in files),
     ]
 
 
-def _made_by(chapter: str, notebook: NotebookNode, run: Path) -> str:
-    """Where a chapter's figures come from: its page, its script, the run's parameters."""
+def _made_by(chapter: str, figures: Sequence[Mapping[str, Any]], run: Path) -> str:
+    """Chapter, script, profile, seed, data and commit of a chapter's figures."""
+    script = file_link(f"notebooks/{chapter}.py", "script")
+    links = f"{chapter_link(chapter, 'This chapter')} ({script})"
+    if not figures:
+        return f"{links} shows no figure or table in this run."
+    seeds, data, commits = (_each(figures, key) for key in ("seed", "data", "commit"))
+    return (
+        f"{links} made them with profile {run.name}, seed {', '.join(map(str, seeds))}, data "
+        f"{', '.join(map(short, data))}, at commit {', '.join(map(short, commits))}."
+    )
+
+
+def _each(figures: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
+    """The values of a field, each once: one, as long as a chapter runs as a whole."""
+    return list(dict.fromkeys(figure[key] for figure in figures))
+
+
+def _parameters(notebook: NotebookNode) -> str:
+    """What a chapter ran with, folded away."""
     values = {k: v for k, v in run_parameters(notebook).items() if k not in PLACES}
     said = ", ".join(f"`{name} = {value!r}`" for name, value in values.items())
-    return (
-        f"Made by {chapter_link(chapter, 'this chapter')} "
-        f"({file_link(f'notebooks/{chapter}.py', 'script')}), profile {run.name}.\n\n"
-        f":::{{dropdown}} Parameters of this run\n{said}\n:::\n"
-    )
+    return f":::{{dropdown}} Parameters of this run\n{said or 'None.'}\n:::\n"
 
 
 def executed_chapter(run: Path, chapter: str) -> NotebookNode:
@@ -365,31 +388,31 @@ def title_of(notebook: NotebookNode) -> str:
 
 def predictions(run: Path) -> str:
     """The run's tables of predictions with their size and digest."""
-    return _digests(
-        ("table", "rows", "columns", "size", "SHA-256 of the Parquet file"),
-        [
-            (
-                f"`{path.stem}` "
-                f"{file_link(f'predictions/{path.name}', 'Parquet')}, "
-                f"{file_link(f'predictions/{path.stem}.csv', 'CSV')}",
-                f"{len(read):,}",
-                len(read.columns),
-                size(path.stat().st_size),
-                f"`{sha256(path)}`",
-            )
-            for path in prediction_tables(run)
-            for read in [pd.read_parquet(path)]
-        ],
-    )
+    rows = [
+        (
+            f"`{path.stem}`",
+            f"{file_link(f'predictions/{path.name}', 'Parquet')}, "
+            f"{file_link(f'predictions/{path.stem}.csv', 'CSV')}",
+            f"{len(read):,}",
+            len(read.columns),
+            size(path.stat().st_size),
+            short(sha256(path)),
+        )
+        for path in prediction_tables(run)
+        for read in [pd.read_parquet(path)]
+    ]
+    head = ("table", "files", "rows", "columns", "size", "SHA-256")
+    return within("plain-rows", table(head, rows))
 
 
 def result_files(run: Path) -> str:
-    """Metrics, verdicts, ledger, cards and digests as links."""
+    """Metrics, verdicts and ledger as links, with their digests."""
+    files = [run / "results" / name for name in RESULTS]
     rows = [
-        (file_link(f"results/{name}", name), f"`{sha256(run / 'results' / name)}`")
-        for name in RESULTS
+        (file_link(f"results/{f.name}", f.name), size(f.stat().st_size), short(sha256(f)))
+        for f in files
     ]
-    return _digests(("file", "SHA-256"), rows)
+    return within("plain-rows", table(("file", "size", "SHA-256"), rows))
 
 
 def card_files(run: Path) -> str:
@@ -399,7 +422,8 @@ def card_files(run: Path) -> str:
             f"{file_link(DATA_CARD, DATA_CARD)}: [](data_card.md) as data",
             f"{file_link(MODEL_CARD, MODEL_CARD)}: [](model_card.md) as data, with the digests and "
             "every figure of merit of this run",
-            f"{file_link(SUMS, SUMS)}: digests of all files here, for `sha256sum --check {SUMS}`",
+            f"{file_link(SUMS, SUMS)}: full digests of all files here, for "
+            f"`sha256sum --check {SUMS}`",
         ]
     )
 
@@ -418,11 +442,6 @@ def chapter_files(run: Path) -> str:
     return table(("chapter", "executed", "script"), rows)
 
 
-def _digests(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table whose digests may break anywhere, so that it fits a narrow page."""
-    return f":::{{div}} digests\n{table(head, rows)}:::\n"
-
-
 def chapter_header(chapter: str, address: str | None = None) -> str:
     """First lines of a chapter's page: its files, and where else it opens.
 
@@ -436,7 +455,7 @@ def chapter_header(chapter: str, address: str | None = None) -> str:
     ]
     if address:
         links.append(f"[open on Kaggle](https://kaggle.com/kernels/welcome?src={address})")
-    return f":::{{div}} chapter-files\nThis chapter as a file: {', '.join(links)}.\n:::"
+    return within("chapter-files", f"This chapter as a file: {', '.join(links)}.\n").strip()
 
 
 # Cards
@@ -450,12 +469,11 @@ def data_sources(run: Path) -> str:
             "simulated" if source["simulated"] else "real",
             f"{source['origin']} {cited(source['cite'])}",
             source["licence"],
-            source["groups"],
-            doi_link(source["doi"]),
+            f"[DOI](https://doi.org/{source['doi']})" if source["doi"] else UNKNOWN,
         )
         for source in published_data_card(run)["sources"]
     ]
-    return table(("Source", "Real?", "Where it comes from", "Terms", "Groups", "DOI"), rows)
+    return table(("Source", "Real?", "Where it comes from", "Terms", "DOI"), rows)
 
 
 def data_counts(run: Path) -> str:
@@ -533,10 +551,6 @@ def model_metrics(run: Path) -> str:
 
 def cited(keys: Sequence[str]) -> str:
     return f"{{cite:p}}`{','.join(keys)}`"
-
-
-def doi_link(doi: str | None) -> str:
-    return f"[{doi}](https://doi.org/{doi})" if doi else UNKNOWN
 
 
 PARTS: Mapping[str, Callable[[Path], str]] = {

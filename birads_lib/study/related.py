@@ -342,6 +342,8 @@ def affine_maps(run: Path, found: Results) -> dict[str, NDArray[np.float64]]:
 
 def sampling_sentence(affine: Mapping[str, NDArray[np.float64]]) -> str:
     """How much of its tile a spatial transformer reads, and how far off centre, in words."""
+    if not affine:
+        return "The sweep has left no such map, so there is nothing to draw."
     area = [abs(float(np.linalg.det(found[:, :2]))) for found in affine.values()]
     shift = [float(np.hypot(*found[:, 2])) for found in affine.values()]
     moved = max(float(np.abs(found - np.eye(2, 3)).max()) for found in affine.values())

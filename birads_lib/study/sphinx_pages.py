@@ -66,6 +66,8 @@ def drop_unneeded(
 def finish_pages(app: Sphinx, error: Exception | None) -> None:
     """Make every built page light, and give it its policy."""
     if error is None and app.builder.format == "html":
+        for template in Path(app.outdir, "_static").rglob("*.html"):
+            template.unlink()  # the theme leaves one that is no page
         for path in Path(app.outdir).rglob("*.html"):
             text = path.read_text(encoding="utf-8")
             light = lightened(text, searches=path.name == SEARCH_PAGE)

@@ -621,7 +621,7 @@ def _write_table(
         return None
     parts = [table.assign(member=name) for name, found in tables.items() for table in found]
     whole = pd.concat(parts, ignore_index=True)
-    whole.attrs = state
+    whole.attrs.update(state)
     with whole_file(path) as partial:
         whole.to_parquet(partial, index=False)
     return sha256(path)

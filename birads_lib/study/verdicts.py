@@ -238,7 +238,7 @@ def all_verdicts(run: str | os.PathLike[str]) -> list[Verdict]:
     evidence = read_evidence(run)
     decided = [_beside(v, evidence) for v in arithmetic_verdicts()] + _measured(evidence)
     counted = Counter(v.id for v in decided)
-    names = [entry.id for entry in (*paper.REGISTER, *QUESTIONS)]
+    names = [entry.id for entry in paper.REGISTER] + [question.id for question in QUESTIONS]
     wrong = [name for name in names if counted[name] != 1]
     if wrong:
         raise UsageError(f"verdicts: not one each for {', '.join(wrong)}")

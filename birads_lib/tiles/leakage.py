@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import imagehash
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+
+from birads_lib.tiles.store import ImageRows
 
 HASH_BITS = 64  # of imagehash.phash
 NEAR_BITS = 6  # bits; tiles whose hashes differ in no more count as near duplicates
@@ -67,6 +70,44 @@ def perceptual_hashes(images: Any, symmetries: int = 1) -> NDArray[np.bool_]:
             turned = np.rot90(image[:, ::-1] if turn >= 4 else image, turn % 4)
             hashes[index, turn] = imagehash.phash(Image.fromarray(turned)).hash.ravel()
     return hashes
+
+
+def near_duplicates(
+    images: ImageRows,
+    table: pd.DataFrame,
+    split: pd.Series,
+    judged: Sequence[str],
+    normals: int,
+    seed: int,
+) -> dict[tuple[str, str], pd.Series]:
+    """Which judged tiles have a near duplicate in training, in any flip or quarter turn.
+
+    Lesion tiles are compared with the lesion tiles of training, normal ones with the normal.
+
+    Args:
+        images: A store's, uint8 (N, H, W), read as they are needed.
+        table: A store's table.
+        split: Part of each tile, from ``make_splits``.
+        judged: Names of the parts.
+        normals: Normal tiles of each part that are compared, at most; drawn by seed.
+        seed: For the draw.
+
+    Returns:
+        By part and kind, ``"lesion"`` or ``"normal"``: bool, one entry a tile compared,
+        indexed by its group.
+    """
+    rng, lesion = np.random.default_rng(seed), (table["label"] > 0).to_numpy()
+    found = {}
+    for kind, of_kind in (("lesion", lesion), ("normal", ~lesion)):
+        known = perceptual_hashes(images.where((split == "train").to_numpy() & of_kind))
+        for part in judged:
+            rows = np.flatnonzero((split == part).to_numpy() & of_kind)
+            if kind == "normal":
+                rows = np.sort(rng.permutation(rows)[:normals])
+            distances = nearest_distances(perceptual_hashes(images.rows(rows), SYMMETRIES), known)
+            groups = table["group"].iloc[rows]
+            found[part, kind] = pd.Series(distances <= NEAR_BITS, index=groups)
+    return found
 
 
 def nearest_distances(judged: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Grey = TypeVar("Grey", np.uint8, np.float32)
 
-
-def resize_tiles(images: NDArray[Grey], size: tuple[int, int]) -> NDArray[Grey]:
+def resize_tiles(images: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Resize grey images, averaging over areas where they shrink (no aliasing).
 
     Args:
@@ -31,7 +29,7 @@ def resize_tiles(images: NDArray[Grey], size: tuple[int, int]) -> NDArray[Grey]:
     return resized
 
 
-def network_input(images: NDArray[Grey], channels: int) -> NDArray[np.float32]:
+def network_input(images: NDArray[Any], channels: int) -> NDArray[np.float32]:
     """Grey images (N, H, W) as a network takes them: float32 (N, H, W, channels), 0..255."""
     wanted = np.empty((*images.shape, channels), np.float32)
     wanted[...] = images[..., np.newaxis]

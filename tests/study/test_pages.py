@@ -120,9 +120,9 @@ def test_every_verdict_has_its_words():
 
 
 def test_a_measured_number_of_a_smoke_run_is_not_to_be_quoted(finished_run, copied):
-    assert "profile smoke, a test whose numbers mean nothing" in pages.findings(finished_run)
+    assert "Profile smoke, a test whose numbers mean nothing." in pages.findings(finished_run)
     laptop = copied.rename(copied.with_name("laptop"))
-    assert "profile laptop. The paper" in pages.findings(laptop)
+    assert "Profile laptop. The paper" in pages.findings(laptop)
 
 
 @pytest.mark.parametrize("simulated", [True, False])
@@ -182,9 +182,12 @@ def test_the_index_says_how_each_figure_was_made(finished_run):
     for path in (finished_run / "figures").glob("*.json"):
         figure = read_json(path)
         (row,) = re.findall(rf"^\| \[?`{figure['name']}`.*$", index, re.M)
-        for digest in (figure["data"], figure["commit"], figure["sha256"]):
-            assert digest is None or digest[:12] in row
+        assert f"`{figure['sha256'][:12]}`" in row
         assert f"../downloads/figures/{path.name}" in row
+    assert (
+        f"made them with profile smoke, seed 3, data `{figure['data'][:12]}`, "
+        f"at commit `{figure['commit'][:12]}`."
+    ) in index
     assert "[`curve`](#fig-curve)" in index, "a figure on a page is linked"
     assert "[`tiles`]" not in index, "what no chapter shows has no place to link to"
     assert r"length \| with a bar" in index
@@ -205,7 +208,7 @@ def test_each_table_of_predictions_is_listed_with_its_size_and_digest(finished_r
     for path in (finished_run / "predictions").iterdir():
         assert f"../downloads/predictions/{path.name}" in listed
         assert f"../downloads/predictions/{path.stem}.csv" in listed
-        assert sha256(path) in listed
+        assert f"`{sha256(path)[:12]}`" in listed
 
 
 def test_a_chapters_header_names_kaggle_only_where_its_notebook_is_public():

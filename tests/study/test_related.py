@@ -238,6 +238,7 @@ def test_what_a_transformer_reads_is_told_as_area_and_shift():
     assert "0 to 10 % of a side" in said
     assert "never left" not in said
     assert "never left" in related.sampling_sentence({"b": np.array(WHOLE)})
+    assert "nothing to draw" in related.sampling_sentence({})
 
 
 def test_the_quadrilateral_is_drawn_where_the_tile_is_read():

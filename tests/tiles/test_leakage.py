@@ -8,10 +8,12 @@ import pytest
 from birads_lib.tiles import make_splits
 from birads_lib.tiles.leakage import (
     expected_sibling_share,
+    near_duplicates,
     nearest_distances,
     perceptual_hashes,
     sibling_shares,
 )
+from birads_lib.tiles.store import ImageRows
 
 
 def lesion_table(lesions, crops=3):
@@ -86,6 +88,30 @@ def test_a_turned_and_noisy_copy_is_near_and_others_are_not(textures, turn):
     assert nearest_distances(judged, known)[0] <= 6
     others = np.delete(known, 3, axis=0)
     assert nearest_distances(judged, others)[0] > 6
+
+
+def test_near_duplicates_are_sought_by_part_and_kind(textures):
+    labels = [1, 0, 2, 3, 0, 0, 2, 0, 0, 0, 0, 0]
+    parts = ["train", "train", "validation", "held-out", "held-out", "held-out"]
+    split = pd.Series([*parts, *["held-out"] * 6])
+    images = textures.copy()
+    images[2] = np.rot90(textures[0])  # a lesion of training, turned
+    images[4] = textures[1][:, ::-1]  # a normal tile of training, flipped
+    images[5] = textures[0]  # a lesion tile's pixels, called normal
+    table = pd.DataFrame({"label": labels, "group": [f"G{i}" for i in range(12)]})
+    judged = ("validation", "held-out")
+    found = near_duplicates(ImageRows(images), table, split, judged, normals=100, seed=0)
+    near = {place: copies.index[copies].tolist() for place, copies in found.items()}
+    assert near == {
+        ("validation", "lesion"): ["G2"],
+        ("validation", "normal"): [],
+        ("held-out", "lesion"): [],
+        ("held-out", "normal"): ["G4"],
+    }
+    assert len(found["held-out", "normal"]) == 7
+    few = near_duplicates(ImageRows(images), table, split, judged, normals=3, seed=0)
+    assert len(few["held-out", "normal"]) == 3
+    assert len(few["held-out", "lesion"]) == len(found["held-out", "lesion"]) == 2
 
 
 def test_distances_count_differing_bits():

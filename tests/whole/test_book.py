@@ -7,6 +7,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 
 from birads_lib.study.profiles import CHAPTERS
+from birads_lib.study.questions import PREFIX
 
 LINK = re.compile(r"""<(?:a|link|script|img|source)\b[^>]*?\s(?:href|src)=["']([^"']+)["']""")
 LOADED = re.compile(
@@ -53,6 +54,7 @@ def test_each_chapter_offers_notebook_script_predictions_and_figures(texts, page
 def test_the_front_page_states_the_findings_of_this_run(texts, simulated):
     front = next(text for path, text in texts.items() if path.stem == "introduction")
     verdicts = json.loads((simulated / "results" / "verdicts.json").read_text())
+    verdicts = [verdict for verdict in verdicts if not verdict["id"].startswith(PREFIX)]
     fails = sum(verdict["verdict"] == "does not hold" for verdict in verdicts)
     assert f"<strong>{fails} of {len(verdicts)}</strong>" in front
     assert "simulated tiles" in front
@@ -67,8 +69,9 @@ def test_the_status_page_has_a_time_for_each_step(texts, simulated):
 
 def test_no_button_opens_what_is_not_there_and_no_live_code_is_offered(texts):
     for page, text in texts.items():
-        for word in ("mybinder.org", "colab.research", "kaggle.com/kernels", "initThebeSBT"):
-            assert word not in text, page
+        for word in ("mybinder.org", "colab.research", "kaggle.com/kernels"):
+            assert f'href="https://{word}' not in text, page
+        assert "initThebeSBT" not in text, page
 
 
 def test_every_figure_of_the_index_leads_to_its_place(texts, pages):
