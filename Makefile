@@ -37,7 +37,7 @@ sweep: $(READY) ## train and compare other ways (SWEEP=ablations, SEEDS=5; else 
 	@$(BIN)/birads sweep $(SWEEP) $(STUDY) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: $(READY) ## run all tests, two files at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## lint, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

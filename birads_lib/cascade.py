@@ -163,8 +163,7 @@ class Cascade:
         Raises:
             UsageError: A part is run by another engine; load it with ``engine="keras"``.
         """
-        from birads_lib.export import FORMATS, export_network
-        from birads_lib.networks import with_attention
+        from birads_lib.export import FORMATS, export_network, with_attention
         from birads_lib.training import save_model
 
         with whole_folder(path, DESCRIPTION) as folder:

@@ -207,7 +207,7 @@ class Exporter:
     @functools.cached_property
     def _functions(self) -> dict[str, Any]:
         """The networks as TensorFlow functions, for LiteRT."""
-        from birads_lib.networks import with_attention
+        from birads_lib.export import with_attention
 
         models: Any = Cascade.load(self.model, "keras")
         return {n: frozen_function(with_attention(getattr(models, n).model)) for n in self._names}

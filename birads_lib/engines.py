@@ -22,6 +22,9 @@ SUFFIXES = {"openvino": ".onnx", "onnx": ".onnx", "litert": ".tflite", "keras": 
 DEFAULT = "openvino"
 JOB = 8  # tiles OpenVINO gets at a time; more outgrow the cache
 THREADS = os.cpu_count() or 1
+SPATIAL = "spatial_attention"
+"""The layer whose output is a scorer's map, as ``networks.scorer`` names it. Said again here,
+since a change of what runs networks must not train them anew."""
 
 
 class Network(Protocol):
@@ -77,8 +80,6 @@ class KerasNetwork:
     """A Keras model with one input and one output."""
 
     def __init__(self, model: Any):
-        from birads_lib.networks.scorer import SPATIAL
-
         self.model = model
         self.input_shape = tuple(model.input_shape[1:])
         self.output_shape = tuple(model.output_shape[1:])
@@ -92,13 +93,33 @@ class KerasNetwork:
         return np.asarray(self.model.predict_on_batch(x))
 
     def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        from birads_lib.networks.scorer import with_attention
+        from birads_lib.export import with_attention
 
         self._map = self._map or with_attention(self.model)
         return np.asarray(self._map(x)[1])[..., 0]
 
 
-class OpenVinoNetwork:
+class _Exported:
+    """A network in a file; ``_run`` is its engine's."""
+
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    attention_shape: tuple[int, ...] | None
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run(x, 0, self.output_shape)
+
+    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run(x, 1, (*(self.attention_shape or ()), 1))[..., 0]
+
+    def _run(
+        self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """One output, by its number, for all of x: float32 (n, *shape)."""
+        raise NotImplementedError
+
+
+class OpenVinoNetwork(_Exported):
     """An ONNX file run by OpenVINO in float32, several small batches at a time."""
 
     def __init__(self, path: Path):
@@ -114,12 +135,6 @@ class OpenVinoNetwork:
         self._jobs = openvino.AsyncInferQueue(compiled)
         self._jobs.set_callback(_keep_output)
 
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._run(x, 0, self.output_shape)
-
-    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._run(x, 1, (*(self.attention_shape or ()), 1))[..., 0]
-
     def _run(
         self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
@@ -131,7 +146,7 @@ class OpenVinoNetwork:
         return outputs
 
 
-class OnnxNetwork:
+class OnnxNetwork(_Exported):
     """An ONNX file run by ONNX Runtime."""
 
     def __init__(self, path: Path):
@@ -150,12 +165,6 @@ class OnnxNetwork:
         self.output_shape = tuple(result.shape[1:])
         self.attention_shape = tuple(maps[0].shape[1:3]) if maps else None
 
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._run(x, 0, self.output_shape)
-
-    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._run(x, 1, (*(self.attention_shape or ()), 1))[..., 0]
-
     def _run(
         self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
@@ -167,7 +176,7 @@ class OnnxNetwork:
         return np.concatenate([np.empty((0, *shape), np.float32), *parts])
 
 
-class LiteRTNetwork:
+class LiteRTNetwork(_Exported):
     """A ``.tflite`` file run by LiteRT, which runs on phones too."""
 
     def __init__(self, path: Path):
@@ -183,22 +192,16 @@ class LiteRTNetwork:
         self.attention_shape = shapes[1][:2] if len(shapes) > 1 else None
         self._batch = 0
 
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._blocks(x, 0, self.output_shape)
-
-    def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._blocks(x, 1, (*(self.attention_shape or ()), 1))[..., 0]
-
-    def _blocks(
+    def _run(
         self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
         outputs = np.empty((len(x), *shape), np.float32)
         for start in range(0, len(x), JOB):
             rows = slice(start, start + JOB)
-            outputs[rows] = self._run(x[rows], output)
+            outputs[rows] = self._block(x[rows], output)
         return outputs
 
-    def _run(self, x: NDArray[np.float32], output: int) -> NDArray[np.float32]:
+    def _block(self, x: NDArray[np.float32], output: int) -> NDArray[np.float32]:
         if len(x) != self._batch:
             self._interpreter.resize_tensor_input(self._entry["index"], x.shape)
             self._interpreter.allocate_tensors()

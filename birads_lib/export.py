@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from birads_lib.engines import SPATIAL
 from birads_lib.errors import one_of
 from birads_lib.files import whole_file
 
@@ -101,6 +102,35 @@ def write_openvino(onnx: Path, target: Path) -> None:
 
     network = openvino.Core().read_model(onnx)
     openvino.save_model(network, target, compress_to_fp16=False)
+
+
+def with_attention(model: keras.Model) -> keras.Model:
+    """A scorer that also gives its attention map A_s, as a second output.
+
+    Args:
+        model: From ``attention_scorer``, or any other network.
+
+    Returns:
+        Model from tiles to answers and A_s, ``(batch, H, W, 1)`` in 0..1, with the
+        backbone of the one given and copies of the other weights; a network that has no
+        spatial attention as it is.
+    """
+    import keras
+
+    if SPATIAL not in {layer.name for layer in model.layers}:
+        return model
+
+    def renewed(layer: keras.Layer) -> keras.Layer:
+        # Of a layer that stands in one graph alone, ``output`` is that graph's.
+        whole = isinstance(layer, keras.Model)
+        return layer if whole else type(layer).from_config(layer.get_config())
+
+    own = keras.models.clone_model(model, clone_function=renewed)
+    for layer in own.layers:
+        source = model.get_layer(layer.name)
+        if layer is not source:
+            layer.set_weights(source.get_weights())
+    return keras.Model(own.input, [own.output, own.get_layer(SPATIAL).output], name=model.name)
 
 
 def with_plain_scaling(model: keras.Model) -> keras.Model:

@@ -33,8 +33,10 @@ CALIBRATION_EACH = 40  # tiles of a class
 MEASURED_EACH = 120  # tiles of a class
 TIMED = 64  # tiles of a turn
 TURNS = 5
+BLOCK = 64  # tiles whose denoised levels are held in memory
 CALIBRATION_BATCH = 8
 WEIGHTED = ("Conv", "Gemm", "MatMul")
+"""Kinds of ONNX layers that may hold weights."""
 _OF_ONNX = (
     "ONNX Runtime, static, scales from least to greatest value; weights of seven bits by filter, "
     "features of eight; the last layer in float"
@@ -45,7 +47,6 @@ METHOD = {
     "litert": "TensorFlow, static; weights of eight bits by filter, features of eight",
 }
 """How each form gets to eight bits; OpenVINO's is made from ONNX."""
-BLOCK = 64  # tiles whose denoised levels are held in memory
 FLOAT, INT8 = "float32", "int8"
 COMPARED = {"gate": "auroc", "scorer": "balanced_accuracy", "cascade": "balanced_accuracy"}
 """The figure by which each stage is compared."""

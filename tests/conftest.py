@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from birads_lib.tiles import TileStore, merge_ddsm10
 from birads_lib.tiles.layout import (
@@ -31,16 +32,22 @@ SMALLEST_SCALE, POSITIVES = 0.004, 0.4
 WHOLE = "whole"  # folder of the tests that run whole studies
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out among processes: each file stays in one, the whole studies too.
+class ByFile(LoadScopeScheduling):
+    """Shares the tests out among processes: each file stays in one, the whole studies too."""
 
-    These come first, so that no process is left alone with them.
-    """
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return WHOLE if Path(file).parent.name == WHOLE else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole studies come first, so that no process is left alone with them."""
     items.sort(key=lambda item: item.path.parent.name != WHOLE)
-    for item in items:
-        whole = item.path.parent.name == WHOLE
-        item.add_marker(pytest.mark.xdist_group(WHOLE if whole else item.path.stem))
 
 
 @pytest.fixture(scope="session")

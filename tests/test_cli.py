@@ -16,7 +16,9 @@ from birads_lib.tiles.layout import TILE, TRAINING_PATHS
 from birads_lib.tiles.store import IMAGES, META
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("phantom", "merge", "audit", "study", "predict", "verify", "cbis-labels", "fetch")
+COMMANDS = (
+    "phantom", "merge", "audit", "study", "predict", "export", "verify", "cbis-labels", "fetch",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from small_cascade import CHANNELS, small_cascade
 from birads_lib import Cascade
 from birads_lib.engines import open_network
 from birads_lib.errors import DataError
-from birads_lib.export import export_network, frozen_function
-from birads_lib.networks import with_attention
+from birads_lib.export import export_network, frozen_function, with_attention
 from birads_lib.quantization import (
     calibration_inputs,
     drawn_tiles,

@@ -6,16 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from birads_lib import Cascade
+from birads_lib import Cascade, engines
 from birads_lib.engines import SUFFIXES, open_network
 from birads_lib.explain import attention_maps
+from birads_lib.export import with_attention
 from birads_lib.labels import LESION_CODES
-from birads_lib.networks import (
-    attention_scorer,
-    denoising_autoencoder,
-    mobilenet_gate,
-    with_attention,
-)
+from birads_lib.networks import attention_scorer, denoising_autoencoder, mobilenet_gate, scorer
 from birads_lib.tiles.familiarity import Familiarity
 from birads_lib.tiles.resizing import network_input, resize_tiles
 
@@ -96,6 +92,10 @@ def test_a_network_with_its_map_gives_the_same_answers(whole):
 def test_a_network_without_spatial_attention_has_no_map(saved):
     assert open_network(saved / "gate.onnx").attention_shape is None
     assert open_network(saved / "scorer.onnx").attention_shape is not None
+
+
+def test_the_layer_of_the_map_has_one_name():
+    assert engines.SPATIAL == scorer.SPATIAL
 
 
 def test_what_training_tiles_look_like_is_kept(whole, saved, tiles):

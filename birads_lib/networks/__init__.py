@@ -13,7 +13,6 @@ from birads_lib.networks.scorer import (
     join_at_features,
     plain_cnn,
     split_at_features,
-    with_attention,
 )
 from birads_lib.networks.spatial_transformer import SpatialTransformer
 from birads_lib.pretrained import EFFICIENTNETS
@@ -38,5 +37,4 @@ __all__ = [
     "read_model",
     "split_at_features",
     "weights_digest",
-    "with_attention",
 ]

@@ -176,27 +176,6 @@ def split_at_features(scorer: keras.Model) -> tuple[keras.Model, keras.Model]:
     return backbone, keras.Model(head.input, head.output, name="attention_head")
 
 
-def with_attention(model: keras.Model) -> keras.Model:
-    """A scorer that also gives its attention map A_s, as a second output.
-
-    Args:
-        model: From ``attention_scorer``, or any other network.
-
-    Returns:
-        Model from tiles to answers and A_s, ``(batch, H, W, 1)`` in 0..1, with the
-        backbone of the one given and copies of the other weights; a network that has no
-        spatial attention as it is.
-    """
-    if SPATIAL not in {layer.name for layer in model.layers}:
-        return model
-    own = _own_graph(model)
-    for layer in own.layers:
-        source = model.get_layer(layer.name)
-        if layer is not source:
-            layer.set_weights(source.get_weights())
-    return keras.Model(own.input, [own.output, own.get_layer(SPATIAL).output], name=model.name)
-
-
 def _own_graph(scorer: keras.Model) -> keras.Model:
     """The scorer with its own backbone and new layers after it, their weights not yet set.
 
