@@ -2,7 +2,7 @@
 
 Everything lies below ``downloads/`` of the built pages, under names that stay the same
 from run to run, with ``SHA256SUMS`` beside it. Sphinx does not check links into that
-folder; tests/test_book.py does, on the built pages.
+folder; tests/whole/test_html.py does, on the built pages.
 """
 
 from __future__ import annotations
