@@ -14,6 +14,7 @@ from dicom_tree import DicomTree
 from mias_set import MiasSet
 from studies import ROOT, SOURCES, birads
 
+from birads_lib.labels import LESION_CODES
 from birads_lib.networks import attention_scorer
 from birads_lib.tiles import TileStore
 
@@ -48,9 +49,12 @@ def merged_run(folder, data):
     """A run after its first chapter, with what the chapter on BI-RADS reads of later ones."""
     step(folder, "data_merging", data)
     newest = max((folder / "_build" / "run").iterdir(), key=lambda p: p.stat().st_mtime)
-    images = TileStore.open(newest / "store").images
+    store = TileStore.open(newest / "store")
     (newest / "tiles").mkdir()
-    np.save(newest / "tiles" / "denoised.npy", images[:, ::4, ::4])
+    np.save(newest / "tiles" / "denoised.npy", store.images[:, ::4, ::4])
+    answers = store.table.loc[store.table["label"] > 0, ["tile"]].reset_index(drop=True)
+    answers[list(LESION_CODES)] = 1 / len(LESION_CODES)
+    answers.to_parquet(newest / "predictions" / "scorer.parquet")
     keras.utils.set_random_seed(0)
     scorer = attention_scorer("EfficientNetB0", (32, 32, 3), last_block=1)
     scorer.save(newest / "models" / "scorer.keras")
@@ -68,7 +72,10 @@ def test_a_cbis_folder_is_merged_and_its_radiologists_categories_are_learned(fre
     assert said["source"] == "stated"
     assert said["birads"]["overall"]["quadratic_kappa"]["interval"]
     assert (run / "models" / "birads.keras").exists()
-    assert "imulated" not in (run / "notebooks" / "real_birads.ipynb").read_text()
+    shown = [json.loads(path.read_text()) for path in (run / "figures").glob("*.json")]
+    shown = [figure for figure in shown if figure["chapter"] == "real_birads"]
+    assert shown
+    assert not any(figure["simulated"] for figure in shown)
 
 
 def test_a_mias_folder_is_merged_and_the_chapter_says_that_it_has_no_birads(fresh):
