@@ -236,12 +236,14 @@ class Exporter:
 
     def _opened(self, form: str, precision: str) -> Cascade:
         folder = self._networks(form, precision)
-        networks = {n: open_network(folder / f"{n}{FORMATS[form]}", form) for n in self._names}
+        networks: dict[str, Any] = {
+            n: open_network(folder / f"{n}{FORMATS[form]}", form) for n in self._names
+        }
         return Cascade(**networks, threshold=self.cascade.threshold)
 
     def _quantization(self, form: str) -> dict[str, Any]:
         """What the manifest says of eight bits, measured."""
-        pair = [self._opened(form, precision) for precision in (FLOAT, INT8)]
+        plain, quantized = self._opened(form, FLOAT), self._opened(form, INT8)
         held_out = self._drawn(HELD_OUT, self.measured)
         timed = np.asarray(held_out.images[:: -(-len(held_out) // TIMED)])
         store = self.store
@@ -249,9 +251,9 @@ class Exporter:
             "method": METHOD[form],
             "calibration": {name: len(x) for name, x in self._inputs.items()},
             "tiles": {"store": store.digest, "simulated": store.simulated, "seed": self.seed},
-            "loss": measured_loss(*pair, held_out),
+            "loss": measured_loss(plain, quantized, held_out),
             "speed": {
-                **measured_pace(*pair, timed),
+                **measured_pace(plain, quantized, timed),
                 "tiles": len(timed),
                 "turns": TURNS,
                 "machine": describe_machine(),
@@ -296,10 +298,12 @@ def read_export(path: str | os.PathLike[str]) -> Cascade:
     manifest = check_manifest(read_json(folder / MANIFEST), folder / MANIFEST)
     files = {entry["name"]: entry["file"] for entry in manifest["networks"]}
     for file in {*files.values(), *manifest["files"]}:
-        listed, path = manifest["files"].get(file, {}), folder / file
-        if not path.is_file() or sha256(path) != listed.get("sha256"):
-            raise DataError(f"{path}: missing, or changed since it was exported; export it again")
-    networks = {name: open_network(folder / file, manifest["form"]) for name, file in files.items()}
+        listed, place = manifest["files"].get(file, {}), folder / file
+        if not place.is_file() or sha256(place) != listed.get("sha256"):
+            raise DataError(f"{place}: missing, or changed since it was exported; export it again")
+    networks: dict[str, Any] = {
+        name: open_network(folder / file, manifest["form"]) for name, file in files.items()
+    }
     return Cascade(
         **networks,
         threshold=manifest["threshold"],

@@ -126,9 +126,8 @@ def loss_sentence(manifests: Manifests) -> str:
     loss = loss_table(manifests)
     sure = loss[(loss["low"] > 0) | (loss["high"] < 0)]
     measured = next(iter(quantizations(manifests).values()))["loss"]
-    found = "; ".join(
-        f"{merit}, {form}: {row[f'{INT8} - {FLOAT}']}" for (merit, form), row in sure.iterrows()
-    )
+    words = zip(sure.index.tolist(), sure[f"{INT8} - {FLOAT}"], strict=True)
+    found = "; ".join(f"{merit}, {form}: {said}" for (merit, form), said in words)
     return (
         f"On {measured['tiles']:,} held-out tiles of {measured['groups']:,} groups, "
         f"**{len(sure)} of {len(loss)}** differences have an interval without zero"
