@@ -30,4 +30,4 @@ sweep = get_sweep(SWEEP, PROFILE, seeds=SEEDS)
 run = Run(RUN, f"sweep_{SWEEP}", SEED)
 
 # %%
-run_group(run, sweep, GROUP)
+print(run_group(run, sweep, GROUP).to_string())
