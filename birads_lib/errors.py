@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What would break a line, steer a terminal, turn text about, or cannot be written as UTF-8."""
+
+
+def one_line(text: str) -> str:
+    """``text`` with line breaks and other unprintable characters spelt out, such as ``\\n``.
+
+    Names of files, and what stands in them, may hold any of them.
+    """
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class StudyError(Exception):
@@ -14,6 +28,9 @@ class StudyError(Exception):
     The message is one line: the file or argument, what was found, what was
     expected, and what to do.
     """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class DataError(StudyError):

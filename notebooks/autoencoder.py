@@ -179,13 +179,14 @@ quality = {
     name: metrics.mean_with_interval(metrics.peak_signal_to_noise(images, clean), group)
     for name, images in compared.items()
 }
+intervals = metrics.intervals_in_words({"groups": len(set(group)), "tiles": len(group)})
 table = pd.DataFrame(
     {"peak signal-to-noise ratio, dB": {n: metrics.in_words(q, ".1f") for n, q in quality.items()}}
 )
 run.show_table(
     table,
     "denoising",
-    f"How close {len(clean)} held-out tiles come to the truth: mean with 95 % interval by group.",
+    f"How close {len(clean)} held-out tiles come to the truth: means with {intervals}.",
 )
 
 # %% [markdown]

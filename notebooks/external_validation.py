@@ -105,13 +105,14 @@ def headline(name):
 
 
 figures_of = {name: headline(name) for name in judges}
+intervals = " or ".join(sorted(set(map(metrics.intervals_in_words, gate.values()))))
 
 # %% tags=["hide-input"]
 run.show_table(
     pd.DataFrame(figures_of).map(metrics.in_words),
     "external_figures",
     "One cascade, one threshold: figures of merit on the internal held-out tiles and on the "
-    "external ones, with 95 % intervals by group.",
+    f"external ones, with {intervals}.",
     **marked,
 )
 
@@ -127,7 +128,7 @@ run.show_figure(
     ),
     "external_points",
     "Sensitivity, specificity and AUROC of the gate, and balanced accuracy of the whole cascade, "
-    "on internal and external tiles, with 95 % intervals by group.",
+    f"on internal and external tiles, with {intervals}.",
     "Panels of two points with error bars each, internal held-out above external.",
     **marked,
 )

@@ -103,8 +103,8 @@ sources = {
 run.show_table(
     pd.concat(sources, axis=1),
     "audit_table_2",
-    "Table 2 as printed (accuracy in percent), as Table 1 implies it, and this study's with 95 % "
-    "intervals by group (accuracy one-versus-rest).",
+    "Table 2 as printed (accuracy in percent), as Table 1 implies it, and this study's (accuracy "
+    f"one-versus-rest) with {metrics.intervals_in_words(ours['scorer'])}.",
 )
 
 # %% [markdown]

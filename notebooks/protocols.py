@@ -308,13 +308,15 @@ if truth is not None:
     }
 
 # %% tags=["hide-input"]
+few = {n: {"interval": None} for n, s in by_scanner.items() if s["groups"] < metrics.FEWEST_GROUPS}
 if by_scanner:
     run.show_table(
         pd.DataFrame(
             {
                 "infected above normal, grey levels": {n: road_gap(n) for n in by_scanner},
                 "AUROC": {
-                    n: metrics.in_words(s["overall"]["auroc"]) for n, s in by_scanner.items()
+                    n: metrics.in_words(s["overall"]["auroc"] | few.get(n, {}))
+                    for n, s in by_scanner.items()
                 },
                 "tiles": {n: s["tiles"] for n, s in by_scanner.items()},
                 "groups": {n: s["groups"] for n, s in by_scanner.items()},
@@ -325,7 +327,7 @@ if by_scanner:
         "shortcuts_by_scanner",
         "The probe of mean and deviation on one scanner alone, beside how far apart the simulation "
         "put the mean grey levels of infected and normal tissue there; held-out tiles, 95 % "
-        "intervals by group.",
+        f"intervals by group, from {metrics.FEWEST_GROUPS} groups on.",
         precision=0,
     )
 elif truth is not None:
@@ -372,12 +374,13 @@ run.save_results(
 # **The random tenth was never trained on. Why may it still be too kind?**
 #
 # :::{dropdown} Answer
-# Because nearly every lesion in it has another crop in training. The network may know *this*
-# lesion, which helps with it and with no other. A held-out tile is not yet a held-out woman.
+# Wherever a lesion in it has another crop in training, the network may know *this* lesion, which
+# helps with it and with no other. The counts above say how often that is so. A held-out tile is not
+# yet a held-out woman.
 # :::
 #
-# **Mean and deviation of grey alone tell many infected tiles from normal ones. Why is that bad
-# news for the gate's score?**
+# **Suppose that mean and deviation of grey alone tell infected tiles from normal ones. Why would
+# that be bad news for the gate's score?**
 #
 # :::{dropdown} Answer
 # What a logistic regression finds, a network can find too. A part of the score may then come from

@@ -17,7 +17,8 @@ from birads_lib.tiles.store import IMAGES, META
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
-    "phantom", "merge", "audit", "study", "predict", "export", "verify", "cbis-labels", "fetch",
+    "phantom", "merge", "audit", "study", "sweep", "predict", "report", "export", "verify", "serve",
+    "cbis-labels", "fetch",
 )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ CONFIG_KEYS: dict[str, tuple[str, ...]] = {
     "sphinx": ("config", "extra_extensions", "local_extensions"),
 }
 SPHINX_KEYS = {
+    "add_module_names",
     "autodoc_member_order",
     "autodoc_typehints_format",
     "bibtex_default_style",

@@ -22,11 +22,12 @@ def loss_rows(loss: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     merits, forms = (loss.index.unique(level) for level in loss.index.names)
     axis.axvline(0, color="black", linewidth=0.8)
-    for shift, (form, marker) in enumerate(zip(forms, MARKERS, strict=True), -1):
+    for place, form in enumerate(forms):
+        shift = APART * (place - (len(forms) - 1) / 2)
         rows = loss.xs(form, level="form").loc[merits]
         reach = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
-        at = [place + APART * shift for place in range(len(merits))]
-        style = {"fmt": marker, "color": PALETTE[shift + 1], "capsize": 3}
+        at = [row + shift for row in range(len(merits))]
+        style = {"fmt": MARKERS[place], "color": PALETTE[place], "capsize": 3}
         axis.errorbar(rows["difference"], at, xerr=reach, label=form, **style)
     axis.set(xlabel="in eight bits less in float", yticks=range(len(merits)), yticklabels=merits)
     axis.invert_yaxis()

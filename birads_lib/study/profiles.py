@@ -29,6 +29,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "real_birads": ("attention",),
     "paper_audit": ("cascade",),
     "cost": ("attention",),
+    "phone": ("cascade",),
     "verdict": (
         "cascade",
         "ablations",

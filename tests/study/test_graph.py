@@ -26,7 +26,7 @@ JUDGED = {
     "ablations", "related_work", "protocols", "external_validation", "paper_audit", "verdict",
     "results",
 }  # fmt: skip
-AFTER_ATTENTION = {"cascade", "cost", "explanations", "real_birads", *JUDGED}
+AFTER_ATTENTION = {"cascade", "cost", "explanations", "phone", "real_birads", *JUDGED}
 WITHOUT_TILES = {"label_meaning"}
 EXTERNAL = {"external_validation", "results"}
 
