@@ -85,6 +85,8 @@ def measure(size: str = USUAL, cascade: Path = CASCADE) -> Result:
         result.ratio(f"{name}, {engine}", EVERY_TILE, least=least)
         if name == SHIPPED:
             result.ratio(f"{name}, {engine}", ALL_THREE)
+        if engine != DEFAULT:
+            result.ratio(f"{name}, {DEFAULT}", f"{name}, {engine}", least=1)
     return result
 
 

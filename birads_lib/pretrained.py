@@ -1,4 +1,4 @@
-"""Names of backbones, and where on this machine their pretrained weights lie; no TensorFlow."""
+"""Names of what networks are made of, and where pretrained weights lie here; no TensorFlow."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ SCORER_BACKBONES = (
     "TwoStageCNN",
 )
 """Networks in the scorer's place."""
+ATTENTIONS = ("both", "spatial", "channel", "none")
+POOLINGS = ("channels", "window")
+"""Readings of equation (2)."""
 MOBILENET_SIDES = (96, 128, 160, 192, 224)
 """Input sizes, px, that MobileNetV2's ImageNet weights come in; others take the last."""
 

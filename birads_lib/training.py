@@ -34,7 +34,7 @@ from birads_lib.errors import UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
 from birads_lib.networks import read_model, weights_digest
 from birads_lib.networks.ordinal import OrdinalCrossentropy, category_distance, predicted_category
-from birads_lib.recipe import Recipe
+from birads_lib.recipe import STAIR_EPOCHS, STAIR_RATE, Recipe
 from birads_lib.replicas import ReplicatedModel, number_matters, wait_for_all
 from birads_lib.tiles.feed import TileBatches
 
@@ -49,7 +49,6 @@ if chosen_distribution() == HOSTS:
 
 FINAL_RATE = 0.02  # share of the learning rate left at the end of the cosine
 MOMENTUM = 0.9  # reference [18]
-STAIR_EPOCHS, STAIR_RATE = 8, 0.96  # down 4 % every 8 epochs, reference [18]
 CODE = Path(__file__).parent
 CODE_THAT_TRAINS = (
     "training.py",

@@ -10,14 +10,14 @@
 # # Ablations: what each part is worth
 #
 # **You will learn** what attention, the autoencoder and the second stage add, and how a difference
-# between two networks is measured when the tiles and the luck of training are both uncertain.
+# between two networks is measured when it depends on the tiles and on the luck of training.
 #
 # **You need** [](cascade.ipynb). **Time**: seconds; this chapter trains nothing. `birads sweep` did
 # the training, and does it only when asked.
 #
 # The paper says that attention improves results by 1.5 to 2.5 percentage points and prints no
 # result without it. It prints none without the autoencoder or with one stage either. An
-# {term}`ablation` leaves one part out, or does it otherwise, and keeps all else.
+# {term}`ablation` leaves one part out, or does it differently, and keeps everything else.
 
 # %% tags=["parameters"]
 SRC = "ddsm-mammography"  # folder the tiles came from
@@ -38,11 +38,11 @@ profile = run.path.name.split("-")[0]
 # %% [markdown]
 # ## Contrast of calcifications
 #
-# Calcifications are fine bright specks, and the sign of C2 and C4. A network that takes away fine
-# bright specks as noise takes them away too. Where simulated ones lie is known, so their contrast
-# to the tissue around them can be measured, and that contrast over the tissue's own spread, the
-# {term}`contrast-to-noise ratio`: on held-out tiles as they are, and after this run's autoencoder.
-# This needs no other training.
+# Calcifications are fine bright specks, and the sign of C2 and C4. A network that removes fine
+# bright specks as noise removes them as well. Where simulated ones lie is known. So their contrast
+# to the tissue around them can be measured, and the ratio of that contrast to the tissue's own
+# spread, the {term}`contrast-to-noise ratio`: on held-out tiles as they are, and after this run's
+# autoencoder. This needs no other training.
 
 # %%
 truth = run.truth(SRC)
@@ -56,14 +56,14 @@ else:
         contrasts.contrast_table(changes),
         "ablations_calcifications",
         f"Calcifications of {len(measured)} held-out lesions before and after denoising, means "
-        "with 95 % intervals over patients.",
+        "with 95 % intervals over the simulated patients.",
     )
     run.say(contrasts.contrast_sentence(changes))
 
 # %% [markdown]
-# Two things move that ratio. What is left of the contrast is what a reader or a network can see.
-# The spread around it falls as well where grain is smoothed; that alone lifts the ratio, and shows
-# nothing that was not there.
+# Two things move that ratio. One is the contrast itself, which is what a reader or a network can
+# see. The other is the spread around it, which falls where grain is smoothed: that alone raises the
+# ratio, and shows nothing new.
 #
 # ## The sweep
 
@@ -83,10 +83,11 @@ else:
 # ## How the members are compared
 #
 # Two members answer for the same held-out tiles, so their difference is taken tile by tile (a
-# {term}`paired difference`). Its
-# 95 % interval comes from drawing patients again, the same ones for both, and seeds again, the same
-# ones for both. With one seed the interval holds the doubt about the tiles, not that about the
-# training; with five it holds some of both.
+# {term}`paired difference`). Its 95 % interval comes from drawing {term}`groups <group>` of tiles
+# again, the same ones for both members, and {term}`seeds <seed>` again, the same ones for both.
+# With one seed the interval covers the doubt about the tiles and not that about the training; with
+# five it covers some of both. A group is a patient, or the best that is known: where the set names
+# no woman it is a single tile, and the interval is too narrow.
 #
 # Members named for their attention are heads trained anew on frozen features: those of this run's
 # own scorer, whose backbone learned with both attentions in place. If that favours anything, it is
@@ -105,6 +106,9 @@ run.show_table(
     "C1 to C5 on all held-out tiles, means over seeds with 95 % intervals.",
     precision=1,
 )
+settings = ablations.settings_of(run.path, "ablations", found)
+told = (ablations.cut_short, ablations.started_from, ablations.seen_at)
+run.say(" ".join(tell(settings) for tell in told))
 
 # %% tags=["hide-input"]
 STAGES = {
@@ -122,7 +126,7 @@ run.show_figure(
     ),
     "ablations_differences",
     "By how much the accuracy of one member exceeds that of another on the same held-out tiles, "
-    "with 95 % intervals over patients and seeds. The band is the gain the paper states for "
+    "with 95 % intervals over groups and seeds. The band is the gain the paper states for "
     "attention.",
     "Points with horizontal error bars around a line at zero, a row for each pair of members, in "
     "a panel for each stage; a band marks the paper's range in the first panel.",
@@ -130,16 +134,21 @@ run.show_figure(
 
 # %% [markdown]
 # ## Does attention add 1.5 to 2.5 points?
+#
+# Accuracy with attention less accuracy without, on the same tiles. The first answer decides: there
+# every layer learned with attention, or without. Frozen features were learned with both
+# attentions, and may lean to them.
 
 # %%
-gain, answer = ablations.attention_gain(found) or (None, None)
-if gain is None:
-    run.say("Scorers with and without attention are not both there, so there is no answer.")
-else:
-    run.say(
-        f"{ablations.ANSWERS[answer]} Both attentions against none, accuracy on the same tiles: "
-        + by_sign(gain, "attention helps here", "attention harms here")
+words = ("attention helps here", "attention harms here")
+answers = ablations.attention_answers(found)
+run.say(
+    "\n".join(
+        f"* {ablations.ATTENTION_PAIRS[pair]}: {ablations.ANSWERS[answer]} {by_sign(gain, *words)}"
+        for pair, (gain, answer) in answers.items()
     )
+    or "Scorers with and without attention are not both there, so there is no answer."
+)
 
 # %% tags=["hide-input"]
 run.show_table(
@@ -148,10 +157,6 @@ run.show_table(
     "Differences in accuracy over C2 to C5, percentage points. The two readings of equation (2) "
     "are pooling over the channels and pooling over a window.",
 )
-
-# %% tags=["hide-input"]
-whole = difference(found, "denoised", "no-attention", "scorer", "accuracy")
-run.say(f"With the whole network trained each time: {by_sign(whole, 'it helps', 'it harms')}")
 
 # %% [markdown]
 # ## What does the autoencoder do?
@@ -208,7 +213,7 @@ sizes = ablations.member_table(found, "scorer", "backbones")
 if sizes.empty:
     run.say("This profile trains one size alone.")
 else:
-    caption = "EfficientNet by size, whole networks, on the held-out infected tiles."
+    caption = "EfficientNet by size, all layers trained, on the held-out infected tiles."
     run.show_table(sizes, "ablations_sizes", caption, precision=1)
 
 # %%
@@ -216,9 +221,10 @@ run.save_results(
     {
         "available": True,
         "sweep": {k: found[k] for k in ("complete", "failed", "missing", "date", "commit")},
-        "attention_gain": gain,
-        "attention_answer": answer,
-        "whole_network_gain": whole,
+        "attention": {
+            f"{first} - {second}": {"gain": gain, "answer": answer}
+            for (first, second), (gain, answer) in answers.items()
+        },
         "denoising": {"gate": gate, "scorer": scorer, "cascade": cascade},
         "two_stages": stages,
         "type_and_pathology": halves,
@@ -237,12 +243,12 @@ run.save_results(
 # %% [markdown]
 # ## Check yourself
 #
-# **Why do both members of a pair answer for the same tiles, with the same patients drawn again
-# for both?**
+# **Why do both members of a pair answer for the same tiles, with the same groups drawn again for
+# both?**
 #
 # :::{dropdown} Answer
-# Some tiles are hard for everyone. Drawn for both alike, they move both figures together and
-# leave the difference in peace. Its interval is then much narrower than two single intervals
+# Some tiles are hard for every network. Drawn for both alike, they move both figures together and
+# hardly touch the difference. Its interval is then much narrower than two single intervals
 # suggest.
 # :::
 #
@@ -253,13 +259,13 @@ run.save_results(
 # cannot tell, which is a fact about them and not about the part.
 # :::
 #
-# **After denoising, contrast is lower and contrast-to-noise higher. Do calcifications stand out
-# more?**
+# **Suppose that denoising lowers the contrast of calcifications and raises their contrast-to-noise
+# ratio. Do they stand out more?**
 #
 # :::{dropdown} Answer
-# The ratio rises because the grain around them is gone, and not because anything was added to
-# them. Whether a network sees them better is a question for the network: compare it on tiles as
-# they are and on denoised ones.
+# The ratio then rises because the grain around them is gone, and not because anything was added
+# to them. Whether a network sees them better has to be measured: compare it on tiles as they are
+# and on denoised ones.
 # :::
 
 # %% [markdown]
@@ -286,10 +292,10 @@ run.save_results(
 # ```
 #
 # Doubt about training falls with the number of seeds, doubt about the tiles does not: the
-# patients are the same. An interval that narrows was held open by training, one that stays by the
-# tiles. Do not be surprised by a third kind. A pair that had *one* seed stated the doubt about
-# tiles alone; with more seeds it states some of both, and may grow wider. The second interval is
-# the more honest one.
+# groups are the same. An interval that narrows was held open by training, one that stays by the
+# tiles. There is a third kind. For a pair that had *one* seed, the interval covered the doubt about
+# tiles alone; with more seeds it covers some of both, and may grow wider. The wider interval is the
+# more honest one.
 # :::
 #
 # **2.** Add a member with a bottleneck in equation (6). What does its kind have to learn to

@@ -10,15 +10,15 @@
 # # Related work: the systems the paper cites, on the same tiles
 #
 # **You will learn** how the networks that the paper names compare on one set of tiles, what they
-# cost, and what a classic model on texture heeds.
+# cost, and which texture features a classic model uses.
 #
 # **You need** [](cascade.ipynb). **Time**: under a minute; `birads sweep` did the training, and
 # does it only when asked.
 #
 # The paper's second section tells the accuracies of other systems, each on pictures of its own:
 # ultrasound, histology, other mammograms. Such figures cannot be set side by side. Its third
-# section says that MobileNetV2 is better than SqueezeNet and ShuffleNet and compares none. Here
-# all of them learn from the same tiles and answer for the same held-out ones.
+# section says that MobileNetV2 is better than SqueezeNet and ShuffleNet, and shows no comparison.
+# Here all of them learn from the same tiles and answer for the same held-out ones.
 
 # %% tags=["parameters"]
 RUN = "_build/run/paper"  # where this run writes
@@ -30,7 +30,14 @@ EXPLAINED = 300  # held-out infected tiles that it is explained by, at most
 
 # %% tags=["hide-input"]
 from birads_lib.labels import CODES
-from birads_lib.study import figures, figures_sweeps, figures_texture, latency, related
+from birads_lib.study import (
+    ablations,
+    figures,
+    figures_sweeps,
+    figures_texture,
+    latency,
+    related,
+)
 from birads_lib.study.ablations import difference_table, differences
 from birads_lib.study.run import Run
 
@@ -48,7 +55,9 @@ if gates is None and others is None:
 # ## Lightweight gates
 #
 # Five light networks, each with the head of this study's gate, learn from the denoised tiles
-# whether a tile is infected. Weights and {term}`multiply-adds <multiply-add>` are counted from
+# whether a tile is infected: MobileNetV2 {cite:p}`sandler2018`, SqueezeNet {cite:p}`iandola2016`,
+# ShuffleNetV2 {cite:p}`ma2018`, MobileNetV3 {cite:p}`howard2019` and EfficientNetB0
+# {cite:p}`tan2019`. Weights and {term}`multiply-adds <multiply-add>` are counted from
 # their layers at the size of the sweep, not at that of their papers. Milliseconds are measured
 # here, on this machine: the same networks, exported for the engine that predicts by default, given
 # one tile at a time. Their weights are random, which changes no operation and so no time.
@@ -62,10 +71,11 @@ if gates:
         related.gate_table(gates, answers, costs, times),
         "related_gates",
         "Infected or not, on all held-out tiles, at a threshold of one half, with 95 % intervals. "
-        "That of AUROC draws patients and seeds, the other two patients alone. Milliseconds: "
+        "That of AUROC draws groups and seeds, the other two groups alone. Milliseconds: "
         "median and quartiles.",
     )
-    run.say(related.cut_short(related.settings_of(run.path, related.GATES, gates)))
+    settings = ablations.settings_of(run.path, related.GATES, gates)
+    run.say(f"{ablations.cut_short(settings)} {ablations.seen_at(settings)}")
 
 # %% tags=["hide-input"]
 if gates:
@@ -103,19 +113,27 @@ else:
 # %% [markdown]
 # ## The systems, one a row
 #
-# Each learns C2 to C5 from the infected tiles, as far as its description goes and a tile allows.
-# What a reference reports stands beside it where the paper or the reference is known to say so. It
-# was measured on other pictures, often on another question: it is there to be known, not compared.
+# Each learns C2 to C5 from the infected tiles, built as far as its description and a single tile
+# allow. What a reference reports stands beside it, where the paper or the reference itself says it.
+# It was measured on other pictures, often for another question, so it is given to be known and not
+# to be compared. Numbers in brackets are those of the paper's references.
 #
-# * **[16]** Two networks in a row, the first of which finds the region; ResNet and VGG.
+# Networks read denoised tiles, or those of [17] its own preprocessing. Classic models read tiles as
+# they are; nothing steers them, so they also learn from the tiles that steer the networks.
+#
+# * **[16]** Two networks in a row, the first of which finds the region {cite:p}`huang2019`; ResNet
+#   {cite:p}`he2016` and VGG {cite:p}`simonyan2015`.
 # * **[17]** VGG16, frozen and then fine-tuned, on tiles without noise, with more contrast and with
-#   the breast alone.
-# * **[18]** GoogLeNet with momentum, a learning rate that falls in steps, and averaged weights.
-# * **[19]** EfficientNet-B7, the paper's own backbone, without attention.
-# * **[21]** GoogLeNet behind a spatial transformer, which shifts, turns and scales its input.
-# * **[22]** Five classic models on texture features.
-# * **Sections IV and VI, abstract.** The plain network of 8 to 128 filters, Hu moments, and
-#   co-occurrence, region of interest and clusters.
+#   the breast alone {cite:p}`saber2021`.
+# * **[18]** GoogLeNet with momentum, a learning rate that falls in steps, and averaged weights
+#   {cite:p}`szegedy2015`.
+# * **[19]** EfficientNet-B7, the paper's own backbone, without attention {cite:p}`purnama2024`.
+# * **[21]** GoogLeNet behind a spatial transformer, which shifts, turns and scales its input
+#   {cite:p}`abdulaal2024,jaderberg2015`.
+# * **[22]** Five classic models on texture features {cite:p}`islam2024`, one of them XGBoost
+#   {cite:p}`chen2016`.
+# * **Sections IV and VI, abstract.** The plain network of 8 to 128 filters, Hu moments
+#   {cite:p}`hu1962`, and co-occurrence {cite:p}`haralick1973`, region of interest and clusters.
 
 # %%
 if others:
@@ -126,8 +144,8 @@ if others:
         "C2 to C5 on the held-out infected tiles: balanced accuracy, mean over seeds with its 95 % "
         "interval. Chance is one in four. Weights at the size of the sweep.",
     )
-    settings = related.settings_of(run.path, related.RELATED, others)
-    told = (related.cut_short, related.started_from, related.averaged_over)
+    settings = ablations.settings_of(run.path, related.RELATED, others)
+    told = (ablations.cut_short, ablations.started_from, ablations.seen_at, related.averaged_over)
     run.say(" ".join(tell(settings) for tell in told))
 
 # %%
@@ -167,12 +185,12 @@ if affine:
     )
 
 # %% [markdown]
-# ## What does texture weigh?
+# ## Which texture features count?
 #
-# Reference [22] explains its XGBoost by {term}`SHAP`: how far each feature moved each answer. The
-# same here, of an XGBoost on texture features, fitted in this chapter to some of the training tiles
-# and explained on held-out ones. A feature that moves an answer is heeded; that it is right to heed
-# it does not follow.
+# Reference [22] explains its XGBoost by {term}`SHAP` {cite:p}`lundberg2017`: how far each feature
+# moved each answer. The same is done here for an XGBoost on texture features, fitted in this
+# chapter to some of the training tiles and explained on held-out ones. A feature that moves an
+# answer is one that the model uses. Whether it is right to use it is another question.
 
 # %%
 weights = related.texture_weights(
@@ -235,12 +253,13 @@ run.save_results(
 # difference, taken tile by tile, has a narrower interval, and that one decides.
 # :::
 #
-# **SHAP names the mean grey level as the heaviest feature. Is grey a sign of the lesion's
+# **Suppose SHAP names the mean grey level as the heaviest feature. Is grey a sign of the lesion's
 # class?**
 #
 # :::{dropdown} Answer
-# The model heeds it; more is not said. Grey levels may come from the scanner, from the breast, or
-# from how tiles of a class were prepared. [](protocols.ipynb) shows how far such shortcuts carry.
+# SHAP then says that the model uses it, and no more. Grey levels may come from the scanner, from
+# the breast, or from how tiles of a class were prepared. [](protocols.ipynb) shows how far such
+# shortcuts carry.
 # :::
 
 # %% [markdown]

@@ -16,8 +16,7 @@ import keras
 from keras import ops
 
 from birads_lib.errors import UsageError, one_of
-
-POOLINGS = ("channels", "window")
+from birads_lib.pretrained import POOLINGS
 
 
 @keras.saving.register_keras_serializable("birads_lib")

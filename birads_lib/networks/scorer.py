@@ -13,12 +13,11 @@ from birads_lib.labels import LESION_CODES
 from birads_lib.networks.attention import ChannelAttention, SpatialAttention
 from birads_lib.networks.backbones import build_backbone, cut_after
 from birads_lib.networks.normalization import with_fused_normalization
-from birads_lib.pretrained import Weights, check_backbone
+from birads_lib.pretrained import ATTENTIONS, Weights, check_backbone
 
 PRINTED_INPUT = (200, 150, 3)
 """Input shape of section IV; height, width, channels in Keras' order."""
 PLAIN_FILTERS = (8, 16, 32, 64, 128)
-ATTENTIONS = ("both", "spatial", "channel", "none")
 SPATIAL, CHANNEL = "spatial_attention", "channel_attention"
 """Names of the layers that give A_s and A_c."""
 

@@ -14,8 +14,17 @@ from birads_lib.files import read_json, sha256
 from birads_lib.metrics import in_words
 from birads_lib.study.paper import ATTENTION_GAIN
 
+Pair = tuple[str, str]
+WHOLE = ("denoised", "no-attention")
 ATTENTION = ("both", "none")
-"""The members whose difference the paper's statement on attention is about."""
+ATTENTION_PAIRS: Mapping[Pair, str] = {
+    WHOLE: "Both, the whole network trained each time",
+    ATTENTION: "Both, as heads on features that were learned with both",
+    ("spatial", "none"): "Spatial attention alone, on the same features",
+    ("channel", "none"): "Channel attention alone, on the same features",
+}
+"""Members with attention and without, by how they differ. What stands first decides: frozen
+features were learned with attention in place, and may lean to it."""
 INSIDE, OUTSIDE, UNDECIDED = "inside", "outside", "undecided"
 UNLEARNED = "not learned"
 CHANCE = 0.5  # AUROC of one who knows nothing
@@ -65,6 +74,63 @@ def provenance(found: Results) -> str:
     absent = [f"{name} failed ({reason})" for name, reason in found["failed"].items()]
     absent += [f"{training} has not finished" for training in found["missing"]]
     return f"{text}\n\n:::{{warning}}\n**The sweep is not complete**: {'; '.join(absent)}.\n:::"
+
+
+def settings_of(run: Path, sweep: str, found: Results) -> dict[str, dict[str, Any]]:
+    """The settings that each member of a collected sweep was trained with, by member.
+
+    Raises:
+        DataError: The note beside a training is not there or is not one.
+    """
+    settings = {}
+    for name, member in found["members"].items():
+        path = run / "sweeps" / sweep / name / f"{member['seeds'][0]}.json"
+        note = read_json(path) if path.is_file() else None
+        if not isinstance(note, dict) or "parameters" not in note:
+            raise DataError(f"{path}: no note of a training; run `birads sweep {sweep}` again")
+        settings[name] = note["parameters"]
+    return settings
+
+
+def cut_short(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Which networks of a sweep keep their first blocks alone, as a sentence.
+
+    Args:
+        settings: From ``settings_of``.
+    """
+    cut = [n for n, own in settings.items() if own.get("clip") or own.get("gate_clip")]
+    if not cut:
+        return "All networks are whole."
+    return f"**Cut short in this profile**, after their first blocks: {', '.join(cut)}."
+
+
+def started_from(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """From what weights the networks of a sweep began to learn, as a sentence.
+
+    Args:
+        settings: From ``settings_of``.
+    """
+    taught = [name for name, of_member in settings.items() if of_member.get("weights")]
+    if not taught:
+        return "**All learned from random weights**, whatever their references began with."
+    return f"From ImageNet weights: {', '.join(taught)}; all others from random ones."
+
+
+def seen_at(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """How large tiles are for the networks of a sweep, as a sentence; "" without networks.
+
+    Args:
+        settings: From ``settings_of``.
+    """
+    sizes: dict[str, list[str]] = {}
+    for name, own in settings.items():
+        given = [[own["gate_size"]] * 2] if "gate_size" in own else []
+        given += [own["scorer_size"]] if "scorer_size" in own else []
+        if given:
+            words = " and ".join(" x ".join(map(str, size)) for size in given)
+            sizes.setdefault(words, []).append(name)
+    told = "; ".join(f"{words} px for {', '.join(names)}" for words, names in sizes.items())
+    return f"Tiles come in at {told}." if told else ""
 
 
 def member_table(found: Results, stage: str, group: str | None = None) -> pd.DataFrame:
@@ -136,18 +202,29 @@ def against_range(interval: Sequence[float], bounds: Sequence[float]) -> str:
     return OUTSIDE if high < least or low > most else UNDECIDED
 
 
-def attention_gain(found: Results) -> tuple[dict[str, Any], str] | None:
+def attention_gain(found: Results, pair: Pair) -> tuple[dict[str, Any], str] | None:
     """By how much attention raises accuracy over C2 to C5, against the paper's range.
 
+    Args:
+        found: Results of the sweep of ablations.
+        pair: Members with attention, and with none.
+
     Returns:
-        The difference in points, and a key of ``ANSWERS``; ``None`` if it was not run.
+        The difference in points, and a key of ``ANSWERS``; ``None`` if one of the pair was
+        not run.
     """
-    gain = difference(found, *ATTENTION, "scorer", "accuracy")
+    gain = difference(found, *pair, "scorer", "accuracy")
     if gain is None:
         return None
-    if not any(learned(found, member, "scorer") for member in ATTENTION):
+    if gain["interval"] is None or not any(learned(found, name, "scorer") for name in pair):
         return gain, UNLEARNED
     return gain, against_range(gain["interval"], ATTENTION_GAIN)
+
+
+def attention_answers(found: Results) -> dict[Pair, tuple[dict[str, Any], str]]:
+    """``attention_gain`` of each of ``ATTENTION_PAIRS`` that was run, in their order."""
+    answers = {pair: attention_gain(found, pair) for pair in ATTENTION_PAIRS}
+    return {pair: answer for pair, answer in answers.items() if answer is not None}
 
 
 def plain_answer(answer: str) -> str:

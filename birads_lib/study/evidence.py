@@ -33,10 +33,11 @@ from birads_lib.tiles.store import TileStore
 
 STAGES = ("gate", "scorer")  # the paper prints no figure of both together
 PROTOCOL, SPLIT = "official", "held-out"
-CHAPTERS = ("autoencoder", "gate", "attention", "explanations", "ablations")
+CHAPTERS = ("autoencoder", "gate", "attention", "explanations", "ablations", "phone")
 """Chapters whose results verdicts rest on."""
 SWEEPS = ("ablations", "gates", "related")
 BACKBONE = "EfficientNetB7"  # which the paper names
+GATE_SIDE = 224  # of MobileNetV2 as published; the paper prints none
 
 Measured = tuple[list[float | None], list[list[float] | None]]
 Settings = Mapping[str, Mapping[str, Any]]
@@ -136,8 +137,12 @@ class Evidence:
             return f"With what {', '.join(unknown)} ran is not recorded in this run."
         if smaller := [name for name in members if _smaller(name, settings[name])]:
             return f"Not of the printed size in this sweep: {', '.join(smaller)}."
-        on_features = any(_on_features(settings[name]) for name in members)
-        return self.other_scorer() if on_features else ""
+        return self.other_scorer() if self.on_features(sweep, members) else ""
+
+    def on_features(self, sweep: str, members: Sequence[str]) -> bool:
+        """Whether one of a sweep's members is a head on features of the run's own scorer."""
+        settings = self.settings.get(sweep, {})
+        return any(_on_features(settings.get(name, {})) for name in members)
 
 
 def _sizes(scorer: BuiltScorer) -> tuple[Any, ...]:
@@ -156,6 +161,7 @@ def _smaller(name: str, settings: Mapping[str, Any]) -> bool:
         any(settings.get(key) for key in ("clip", "gate_clip"))
         or settings.get("alpha", 1) != 1
         or settings.get("scorer_size", [height, width]) != [height, width]
+        or settings.get("gate_size", GATE_SIDE) != GATE_SIDE
         or settings.get("backbone", BACKBONE) not in (BACKBONE, name)
     )
 

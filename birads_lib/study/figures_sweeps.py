@@ -23,6 +23,7 @@ STEPS = (1, 2, 5)  # of a logarithmic axis, a decade
 MILLION = 1e6
 CORNERS = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]])  # x, y, 1: of what is seen
 MARGIN = 0.06  # of a tile's side
+CELLS = 8  # of the lattice, a side
 
 
 def paired_differences(
@@ -101,9 +102,10 @@ def _quality_points(axis: Axes, points: pd.DataFrame, cost: str, unit: float) ->
 def sampled_quadrilaterals(
     tiles: NDArray[np.uint8], names: Sequence[str], affine: Sequence[NDArray[np.float32]]
 ) -> Figure:
-    """Tiles with the quadrilateral that a spatial transformer reads of each.
+    """Tiles with the quadrilateral that a spatial transformer reads of each, as a lattice.
 
-    Its dot is the corner that becomes the upper left one of what the network sees.
+    Equal steps of what the network sees lie between its lines. Its dot is the corner that
+    becomes the upper left one.
 
     Args:
         tiles: uint8 (N, S, S).
@@ -124,7 +126,26 @@ def sampled_quadrilaterals(
     for axis, tile, name, places in zip(axes.flat, tiles, names, corners, strict=False):
         axis.imshow(tile, vmin=0, vmax=255)
         axis.add_patch(Polygon(places, fill=False, edgecolor=PAPER, linewidth=2))
+        axis.plot(*_lattice(places), color=PAPER, linewidth=0.5, alpha=0.7)
         axis.plot(*places[0], "o", color=PAPER)
         axis.set(xlim=(low, high), ylim=(high, low))
         axis.set_title(name, fontsize=9)
     return figure
+
+
+def _lattice(corners: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lines that cut a parallelogram in ``CELLS`` by ``CELLS``: x and y, each (2, lines).
+
+    Args:
+        corners: (4, 2), around it.
+    """
+    first, second, third, fourth = corners
+    shares = np.linspace(0, 1, CELLS + 1)[1:-1, np.newaxis]
+
+    def between(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+        return start + shares * (end - start)
+
+    starts = np.concatenate([between(first, second), between(second, third)])
+    ends = np.concatenate([between(fourth, third), between(first, fourth)])
+    lines = np.stack([starts, ends])
+    return lines[..., 0], lines[..., 1]

@@ -68,7 +68,8 @@ def decided(evidence: Evidence, other: str, word: str, why: str, **facts: Any) -
         facts: Of the judgement: ``measured``, ``interval``, ``protocol``, ``data``, ``seeds``.
     """
     if not evidence.kaggle:
-        return Judgement(None, NEEDS_KAGGLE, f"{why} Measured on {evidence.tiles}.", **facts)
+        why = " ".join(filter(None, [why, other, f"Measured on {evidence.tiles}."]))
+        return Judgement(None, NEEDS_KAGGLE, why, **facts)
     if other:
         why = f"{why} {other} The profile `paper` trains it as printed."
         return Judgement(None, UNTESTABLE, why, **facts)

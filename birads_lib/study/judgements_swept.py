@@ -15,14 +15,20 @@ from typing import Any
 from birads_lib.study import paper, related
 from birads_lib.study.ablations import (
     ATTENTION,
+    ATTENTION_PAIRS,
     INSIDE,
     OUTSIDE,
     POINTS,
     UNLEARNED,
-    against_range,
+    WHOLE,
+    Pair,
+    attention_answers,
+    cut_short,
     difference,
     learned,
     plain_answer,
+    seen_at,
+    started_from,
 )
 from birads_lib.study.evidence import Evidence
 from birads_lib.study.judgements import FAILS, HOLDS, UNTESTABLE, Judgement
@@ -32,12 +38,11 @@ from birads_lib.study.judgements_measured import (
     REPRODUCED,
     decided,
 )
-from birads_lib.study.questions import QUESTIONS, Pair, Question
+from birads_lib.study.questions import QUESTIONS, Question
 
-WHOLE = ("denoised", "no-attention")
-"""Members whose whole network was trained, with both attentions and with none."""
 DENOISING = ("denoised", "undenoised")
 SHARE = 1.0
+LEARNED_WITH_BOTH = "Heads on frozen features, which were learned with both attentions."
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,9 @@ CITED: Mapping[str, Cited] = {
     "literature-szegedy-momentum": Cited(("GoogLeNet",)),
     "literature-szegedy-averaging": Cited(("GoogLeNet",)),
     "literature-abdulaal": Cited(("GoogLeNet-STN",)),
-    "literature-abdulaal-original": Cited(("GoogLeNet",)),
+    "literature-abdulaal-original": Cited(("GoogLeNet-alone",)),
     "literature-abdulaal-multiclass": Cited(("GoogLeNet-STN",)),
-    "literature-abdulaal-unmodified": Cited(("GoogLeNet",)),
+    "literature-abdulaal-unmodified": Cited(("GoogLeNet-alone",)),
     "literature-islam": Cited(("XGBoost",)),
     "literature-islam-methods": Cited(
         ("decision-tree", "random-forest", "logistic-regression", "naive-Bayes", "XGBoost")
@@ -100,53 +105,39 @@ def _not_run(evidence: Evidence, sweep: str, why: str = "") -> Judgement:
 
 
 def _attention_gain(evidence: Evidence) -> Judgement:
-    """Both attentions less none: on frozen features, and with the whole network trained.
-
-    The features were learned with both attentions in place, so of the two pairs the second
-    decides.
-    """
+    """Attention less none, in every way that was tried; whole networks decide."""
     found = evidence.sweeps.get("ablations")
-    answers = {pair: gain_of(found, pair) for pair in (ATTENTION, WHOLE)} if found else {}
-    said = {pair: answer for pair, answer in answers.items() if answer is not None}
+    answers = attention_answers(found) if found else {}
+    said = {pair: answers[pair] for pair in (WHOLE, ATTENTION) if pair in answers}
     if found is None or not said:
         return _not_run(evidence, "ablations", "The paper prints no result without attention.")
-    words = {
-        ATTENTION: "heads on features that were learned with both attentions",
-        WHOLE: "the whole network trained each time, which decides",
-    }
-    why = [f"{words[pair].capitalize()}: {plain_answer(said[pair][1])}" for pair in said]
-    if WHOLE not in said:
+    why = [
+        f"{ATTENTION_PAIRS[pair]}, seeds {_seeds_in_words(found, pair)}: {plain_answer(answer)}"
+        for pair, (_, answer) in said.items()
+    ]
+    if WHOLE in said:
+        why.append("The first decides.")
+    else:
         why.append("The pair that decides, whole networks with and without, was not run.")
     answer = said[WHOLE][1] if WHOLE in said else None
-    gains = [gain for gain, _ in said.values()]
     return decided(
         evidence,
         evidence.other_members("ablations", [name for pair in said for name in pair]),
         {INSIDE: REPRODUCED, OUTSIDE: NOT_REPRODUCED}.get(answer or UNLEARNED, UNTESTABLE),
         "Accuracy over C2 to C5 with both attentions less that with none, percentage points. "
         + " ".join([*why, *_unfinished(found)]),
-        **_listed(gains),
-        **_shared(evidence, found, [(*pair, "scorer") for pair in said]),
+        **_listed([gain for gain, _ in said.values()]),
+        **_shared(evidence, found, [(*next(iter(said)), "scorer")]),
     )
 
 
-def gain_of(found: Mapping[str, Any], pair: Pair) -> tuple[dict[str, Any], str] | None:
-    """By how much attention raises accuracy over C2 to C5, against the paper's range.
-
-    Args:
-        found: Results of the sweep of ablations.
-        pair: Members with both attentions, and with none.
-
-    Returns:
-        The difference in points, and a key of ``ablations.ANSWERS``; ``None`` if one of the
-        pair was not run.
-    """
-    gain = difference(found, *pair, "scorer", "accuracy")
-    if gain is None:
-        return None
-    if gain["interval"] is None or not any(learned(found, name, "scorer") for name in pair):
-        return gain, UNLEARNED
-    return gain, against_range(gain["interval"], paper.ATTENTION_GAIN)
+def _seeds_in_words(found: Mapping[str, Any], pair: Pair) -> str:
+    (row,) = (
+        row
+        for row in found["differences"]
+        if (row["first"], row["second"], row["stage"]) == (*pair, "scorer")
+    )
+    return ", ".join(map(str, row["seeds"]))
 
 
 def _denoising(evidence: Evidence) -> Judgement:
@@ -223,6 +214,7 @@ def _cited(evidence: Evidence, name: str, system: Cited) -> Judgement:
         told,
         f"On these tiles, {FIGURES[system.figure]} over C2 to C5, {unit}: {titles}.",
         *lacking,
+        *_as_trained(evidence, there),
         *_unfinished(found),
     ]
     seeds = sorted({seed for member in there for seed in members[member]["seeds"]})
@@ -234,6 +226,15 @@ def _cited(evidence: Evidence, name: str, system: Cited) -> Judgement:
         **evidence.held_out(),
         seeds=tuple(seeds),
     )
+
+
+def _as_trained(evidence: Evidence, members: Sequence[str]) -> list[str]:
+    """How far the networks that go by a system's name are that system, in sentences."""
+    swept = evidence.settings.get(related.RELATED, {})
+    networks = {name: swept[name] for name in members if "scorer_size" in swept.get(name, {})}
+    if not networks:
+        return []
+    return [tell(networks).replace("*", "") for tell in (cut_short, started_from, seen_at)]
 
 
 def _asked(evidence: Evidence, question: Question) -> Judgement:
@@ -253,6 +254,7 @@ def _asked(evidence: Evidence, question: Question) -> Judgement:
     why = [
         f"{_capital(FIGURES[question.figure])} on the same tiles, points: {pairs}.",
         _of_sign(list(gains.values()), knows, "the first is better", "the first is worse"),
+        *([LEARNED_WITH_BOTH] if evidence.on_features(question.sweep, last) else []),
         *_unfinished(found),
     ]
     return decided(

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from birads_lib.errors import one_of
-from birads_lib.pretrained import GATE_BACKBONES, SCORER_BACKBONES, check_backbone
+from birads_lib.pretrained import (
+    ATTENTIONS,
+    GATE_BACKBONES,
+    POOLINGS,
+    SCORER_BACKBONES,
+    check_backbone,
+)
+from birads_lib.tiles.preprocessing import FILTERS
 
 if TYPE_CHECKING:
     from birads_lib.study.sweep_data import Answers, Task
@@ -213,8 +220,15 @@ def classic(
 
 
 def _check_network(settings: dict[str, Any]) -> None:
+    _check_head(settings)
     if "backbone" in settings:
         check_backbone(settings["backbone"])
+
+
+def _check_head(settings: dict[str, Any]) -> None:
+    for name, known in (("attention", ATTENTIONS), ("pool", POOLINGS)):
+        if name in settings:
+            one_of(name, settings[name], known)
 
 
 def _check_scorer(settings: dict[str, Any]) -> None:
@@ -222,6 +236,8 @@ def _check_scorer(settings: dict[str, Any]) -> None:
         from birads_lib.networks import peers
 
         one_of("model", settings["model"], peers.SCORERS)
+    if settings.get("noise"):
+        one_of("noise", settings["noise"], FILTERS)
 
 
 def _check_gate(settings: dict[str, Any]) -> None:
@@ -240,8 +256,8 @@ def _check_classic(settings: dict[str, Any]) -> None:
 
 
 KINDS: dict[str, Kind] = {
-    "attention": Kind(attention, (DENOISED, SCORER)),
-    "binary": Kind(binary, (DENOISED, SCORER)),
+    "attention": Kind(attention, (DENOISED, SCORER), _check_head),
+    "binary": Kind(binary, (DENOISED, SCORER), _check_head),
     "backbone": Kind(backbone, check=_check_network),
     "cascade": Kind(cascade, check=_check_network),
     "five": Kind(five, check=_check_network),

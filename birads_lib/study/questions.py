@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from birads_lib.errors import one_of
+from birads_lib.study.ablations import Pair
 
 PREFIX = "study-"
 """How the id of each question begins, and that of no statement of the paper."""
 ASKED = "asked by this study"
 """Stands where a statement has its place in the paper."""
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ QUESTIONS: tuple[Question, ...] = (
         "study-largest-efficientnet",
         "A larger EfficientNet is better than EfficientNetB0",
         "ablations",
-        tuple((f"EfficientNetB{size}", "EfficientNetB0") for size in (1, 2, 7)),
+        tuple((f"EfficientNetB{size}", "EfficientNetB0") for size in range(1, 8)),
         "scorer", "balanced_accuracy",
     ),
     Question(
@@ -87,7 +86,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "study-spatial-transformer",
         "GoogLeNet with a spatial transformer is better than GoogLeNet",
-        "related", (("GoogLeNet-STN", "GoogLeNet"),), "scorer", "balanced_accuracy",
+        "related", (("GoogLeNet-STN", "GoogLeNet-alone"),), "scorer", "balanced_accuracy",
     ),
     Question(
         "study-hu-moments",

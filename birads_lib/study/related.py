@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from birads_lib.errors import DataError
 from birads_lib.files import read_json
 from birads_lib.metrics import (
     actual_class,
@@ -19,7 +18,15 @@ from birads_lib.metrics import (
     predicted_class,
     share_with_interval,
 )
-from birads_lib.study.ablations import Results, difference, learned, provenance, read_results
+from birads_lib.recipe import STAIR_EPOCHS
+from birads_lib.study.ablations import (
+    Results,
+    difference,
+    learned,
+    provenance,
+    read_results,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -134,66 +141,35 @@ def swept_predictions(run: Path, sweep: str) -> pd.DataFrame:
     return pd.read_parquet(run / "predictions" / f"sweep_{sweep}.parquet")
 
 
-def settings_of(run: Path, sweep: str, found: Results) -> dict[str, dict[str, Any]]:
-    """The settings that each member of a collected sweep was trained with, by member.
-
-    Raises:
-        DataError: The note beside a training is not there or is not one.
-    """
-    settings = {}
-    for name, member in found["members"].items():
-        path = run / "sweeps" / sweep / name / f"{member['seeds'][0]}.json"
-        note = read_json(path) if path.is_file() else None
-        if not isinstance(note, dict) or "parameters" not in note:
-            raise DataError(f"{path}: no note of a training; run `birads sweep {sweep}` again")
-        settings[name] = note["parameters"]
-    return settings
-
-
-def cut_short(settings: Mapping[str, Mapping[str, Any]]) -> str:
-    """Which networks of a sweep keep their first blocks alone, as a sentence.
-
-    Args:
-        settings: From ``settings_of``.
-    """
-    cut = [name for name, of_member in settings.items() if of_member.get("clip")]
-    if not cut:
-        return "All networks are whole."
-    return f"**Cut short in this profile**, after their first blocks: {', '.join(cut)}."
-
-
-def started_from(settings: Mapping[str, Mapping[str, Any]]) -> str:
-    """From what weights the networks of a sweep began to learn, as a sentence.
-
-    Args:
-        settings: From ``settings_of``.
-    """
-    taught = [name for name, of_member in settings.items() if of_member.get("weights")]
-    if not taught:
-        return "**All learned from random weights**, whatever their references began with."
-    return f"From ImageNet weights: {', '.join(taught)}; all others from random ones."
-
-
 def averaged_over(settings: Mapping[str, Mapping[str, Any]]) -> str:
-    """Whose weights were averaged, and over how many steps, as a sentence; "" of none.
+    """Whose weights were averaged, and over how many steps, as sentences; "" of none.
+
+    One whose learning rate should fall in steps, and that ends before the first, is named.
 
     Args:
-        settings: From ``settings_of``.
+        settings: From ``ablations.settings_of``.
     """
-    kept = {n: s.get("effort", {}).get("average", 0) for n, s in settings.items()}
-    return " ".join(
-        f"{name} keeps {share:g} of its running mean at each step, a mean over about "
-        f"{1 / (1 - share):.0f} steps."
-        for name, share in kept.items()
-        if share
-    )
+    efforts = {name: of_member.get("effort", {}) for name, of_member in settings.items()}
+    said = [
+        f"{name} keeps {effort['average']:g} of its running mean at each step, a mean over about "
+        f"{1 / (1 - effort['average']):.0f} steps."
+        for name, effort in efforts.items()
+        if effort.get("average")
+    ]
+    said += [
+        f"The learning rate of {name} never falls: the first step comes after {STAIR_EPOCHS} "
+        f"epochs, and it trains for {effort['epochs']}."
+        for name, effort in efforts.items()
+        if effort.get("schedule") == "staircase" and effort["epochs"] <= STAIR_EPOCHS
+    ]
+    return " ".join(said)
 
 
 def network_of(settings: Mapping[str, Any]) -> keras.Model | None:
     """A member's network, untrained, at the size of its sweep; ``None`` of a classic model.
 
     Args:
-        settings: Of one member, see ``settings_of``.
+        settings: Of one member, see ``ablations.settings_of``.
     """
     from birads_lib.networks import peers
 

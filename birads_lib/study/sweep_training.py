@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.cascade import apply_network
+from birads_lib.devices import LOCAL, ONE, chosen_distribution
 from birads_lib.features import backbone_features
 from birads_lib.files import fingerprint
 from birads_lib.labels import CODES, LESION_CLASSES, LESION_CODES
@@ -205,6 +206,7 @@ def _train_on_tiles(
         TileBatches(tiles.where(steering), targets[steering], shape, size),
         _recipe(loss, effort, task.seed),
         task.folder / f"{name}.keras",
+        _distribution(effort),
         traced=_traced(name),
     )
 
@@ -245,6 +247,12 @@ def _train_head(
     )
     judged = np.asarray(features[HELD_OUT], np.float32)
     return trained, trained.model.predict(judged, verbose=0)
+
+
+def _distribution(effort: Effort) -> str | None:
+    """Weights are averaged on one device, however many there are; else what was asked for."""
+    averages = effort.recipe.get("average", 0) > 0
+    return ONE if averages and chosen_distribution() == LOCAL else None
 
 
 def _recipe(loss: str, effort: Effort, seed: int) -> Recipe:

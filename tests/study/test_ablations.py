@@ -128,19 +128,24 @@ def test_an_interval_against_the_papers_range(interval, answer):
     ],
 )
 def test_the_gain_of_attention_is_in_points(gain, answer):
-    found, said = attention_gain(results(gain))
+    found, said = attention_gain(results(gain), ("both", "none"))
     assert found["value"] == pytest.approx(100 * gain[0])
     assert said == answer
 
 
 def test_networks_that_know_nothing_answer_nothing():
-    _, said = attention_gain(results((0.0, 0.0, 0.0), auroc=0.55))
+    _, said = attention_gain(results((0.0, 0.0, 0.0), auroc=0.55), ("both", "none"))
     assert said == "not learned"
     assert "chance" in ablations.plain_answer(said)
 
 
 def test_without_the_pair_there_is_no_gain():
-    assert attention_gain(results(differences=[])) is None
+    assert attention_gain(results(differences=[]), ("both", "none")) is None
+
+
+def test_every_way_of_attention_that_was_run_is_answered():
+    assert set(ablations.attention_answers(results())) == {("both", "none")}
+    assert next(iter(ablations.ATTENTION_PAIRS)) == ablations.WHOLE, "what decides stands first"
 
 
 @pytest.mark.parametrize(
@@ -169,3 +174,39 @@ def test_tables_hold_titles_and_intervals():
 
 def test_a_difference_that_is_not_there_is_none():
     assert difference(results(), "both", "spatial", "scorer", "accuracy") is None
+
+
+def test_settings_are_those_of_the_training(tmp_path):
+    found = {"members": {"MobileNetV2": {"seeds": [3]}}}
+    path = tmp_path / "sweeps" / "gates" / "MobileNetV2" / "3.json"
+    with pytest.raises(DataError, match=r"3\.json: no note of a training"):
+        ablations.settings_of(tmp_path, "gates", found)
+    write_json(path, {"parameters": {"model": "MobileNetV2", "gate_size": 32}})
+    assert ablations.settings_of(tmp_path, "gates", found)["MobileNetV2"]["gate_size"] == 32
+
+
+def test_networks_cut_short_are_named():
+    settings = {"ResNet50": {"clip": 1}, "VGG16": {"clip": None}, "XGBoost": {}}
+    said = ablations.cut_short(settings)
+    assert said.endswith(": ResNet50.")
+    assert ablations.cut_short({"VGG16": {}}) == "All networks are whole."
+    assert ablations.cut_short({"two": {"gate_clip": 1}}).endswith(": two.")
+
+
+def test_networks_from_imagenet_weights_are_named():
+    random = {"VGG16": {"weights": None}, "XGBoost": {}}
+    assert "random weights" in ablations.started_from(random)
+    taught = ablations.started_from({**random, "ResNet50": {"weights": "imagenet"}})
+    assert taught == "From ImageNet weights: ResNet50; all others from random ones."
+
+
+def test_the_sizes_of_tiles_are_told_with_who_got_them():
+    settings = {
+        "two": {"gate_size": 96, "scorer_size": [96, 72]},
+        "B0": {"scorer_size": [64, 48]},
+        "B1": {"scorer_size": [64, 48]},
+        "heads": {},
+    }
+    said = ablations.seen_at(settings)
+    assert said == "Tiles come in at 96 x 96 and 96 x 72 px for two; 64 x 48 px for B0, B1."
+    assert ablations.seen_at({"heads": {}}) == ""

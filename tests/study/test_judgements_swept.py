@@ -13,7 +13,12 @@ from birads_lib.study.judgements_measured import (
     REPRODUCED,
     UNTESTABLE,
 )
-from birads_lib.study.judgements_swept import CITED, WHOLE, judgements_swept
+from birads_lib.study.judgements_swept import (
+    CITED,
+    LEARNED_WITH_BOTH,
+    WHOLE,
+    judgements_swept,
+)
 from birads_lib.study.questions import QUESTIONS
 from birads_lib.study.sweeps import read_sweeps
 
@@ -79,11 +84,12 @@ def gain(name="conclusion-attention-gain", sweep="ablations", **more):
 def test_both_pairs_are_stated_and_the_one_trained_whole_decides(heads, whole, word):
     found = gain(gains={HEADS: heads, WHOLE: whole})
     assert found.verdict == word
-    assert found.measured == pytest.approx([50 * sum(heads), 50 * sum(whole)])
-    for ends, wanted in zip(found.interval, (heads, whole), strict=True):
+    assert found.measured == pytest.approx([50 * sum(whole), 50 * sum(heads)])
+    for ends, wanted in zip(found.interval, (whole, heads), strict=True):
         assert ends == pytest.approx([100 * end for end in wanted])
-    assert "Heads on features that were learned with both attentions: " in found.why
-    assert "The whole network trained each time, which decides: " in found.why
+    first = found.why.index("Both, the whole network trained each time, seeds 0, 1: ")
+    second = found.why.index("Both, as heads on features that were learned with both, seeds 0, 1: ")
+    assert first < second < found.why.index("The first decides.")
     assert found.seeds == (0, 1)
 
 
@@ -106,6 +112,21 @@ def test_networks_that_learned_nothing_give_no_answer():
     assert "Neither ranks these tiles better than chance" in asked.why
 
 
+def test_heads_on_frozen_features_are_said_to_lean_to_attention():
+    assert LEARNED_WITH_BOTH in gain("study-spatial-attention").why
+    assert LEARNED_WITH_BOTH not in gain("study-two-stages").why
+
+
+def test_a_cited_system_is_said_to_be_cut_untaught_and_small_where_it_is():
+    settings = printed_settings()
+    cut = {"clip": 3, "weights": None, "scorer_size": [48, 36]}
+    settings["related"]["EfficientNetB7"] = settings["related"]["EfficientNetB7"] | cut
+    why = gain("literature-purnama", "related", settings=settings).why
+    assert "Cut short in this profile, after their first blocks: EfficientNetB7." in why
+    assert "All learned from random weights" in why
+    assert "48 x 36 px for EfficientNetB7" in why
+
+
 def test_an_incomplete_sweep_is_said_to_be_one():
     assert "not complete" in gain(complete=False).why
     assert "not complete" not in gain().why
@@ -117,6 +138,7 @@ def test_an_incomplete_sweep_is_said_to_be_one():
         ({"denoised": WITHIN | {"clip": 4}}, "Not of the printed size in this sweep: denoised."),
         ({"denoised": WITHIN | {"backbone": "EfficientNetB0"}}, "Not of the printed size"),
         ({"denoised": WITHIN | {"alpha": 0.35}}, "Not of the printed size"),
+        ({"denoised": WITHIN | {"gate_size": 64}}, "Not of the printed size"),
         ({"no-attention": {"scorer_size": [96, 72]}}, "Not of the printed size"),
     ],
 )

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from birads_lib.errors import DataError
 from birads_lib.files import write_json
 from birads_lib.networks.cost import Cost, LayerCost
 from birads_lib.study import figures_sweeps, related
@@ -149,22 +148,6 @@ def test_every_report_is_of_a_member():
     assert related.REPORTED.keys() <= read_sweeps("laptop")["related"].members.keys()
 
 
-def test_settings_are_those_of_the_training(tmp_path):
-    found = {"members": {"MobileNetV2": member("gate", "auroc", seeds=(3,))}}
-    path = tmp_path / "sweeps" / "gates" / "MobileNetV2" / "3.json"
-    with pytest.raises(DataError, match=r"3\.json: no note of a training"):
-        related.settings_of(tmp_path, "gates", found)
-    write_json(path, {"parameters": {"model": "MobileNetV2", "gate_size": 32}})
-    assert related.settings_of(tmp_path, "gates", found)["MobileNetV2"]["gate_size"] == 32
-
-
-def test_networks_cut_short_are_named():
-    settings = {"ResNet50": {"clip": 1}, "VGG16": {"clip": None}, "XGBoost": {}}
-    said = related.cut_short(settings)
-    assert said.endswith(": ResNet50.")
-    assert related.cut_short({"VGG16": {}}) == "All networks are whole."
-
-
 def test_a_network_is_built_at_the_size_and_clip_of_its_sweep():
     gate = related.network_of({"model": "SqueezeNet1.1", "gate_size": 48, "clip": 1})
     assert gate.input_shape == (None, 48, 48, 1)
@@ -185,19 +168,19 @@ def test_networks_of_classic_models_are_left_out(tmp_path):
     assert related.network_costs(networks)["plain"].weights == networks["plain"].count_params()
 
 
-def test_networks_from_imagenet_weights_are_named():
-    random = {"VGG16": {"weights": None}, "XGBoost": {}}
-    assert "random weights" in related.started_from(random)
-    taught = related.started_from({**random, "ResNet50": {"weights": "imagenet"}})
-    assert taught == "From ImageNet weights: ResNet50; all others from random ones."
-
-
 def test_averaged_weights_are_told_with_their_span():
     settings = {"GoogLeNet": {"effort": {"average": 0.9}}, "VGG16": {"effort": {}}, "tree": {}}
     said = related.averaged_over(settings)
     assert said == (
         "GoogLeNet keeps 0.9 of its running mean at each step, a mean over about 10 steps."
     )
+
+
+def test_a_learning_rate_that_ends_before_its_first_step_is_told():
+    brief = {"schedule": "staircase", "epochs": 5}
+    said = related.averaged_over({"GoogLeNet": {"effort": brief}})
+    assert said.startswith("The learning rate of GoogLeNet never falls")
+    assert related.averaged_over({"GoogLeNet": {"effort": {**brief, "epochs": 9}}}) == ""
 
 
 def test_each_sweep_is_told_of_by_itself():
@@ -250,6 +233,8 @@ def test_the_quadrilateral_is_drawn_where_the_tile_is_read():
     assert half == [[35, 25], [85, 25], [85, 75], [35, 75]]
     assert whole == [[0, 0], [100, 0], [100, 100], [0, 100]]
     assert [axis.get_title() for axis in figure.axes] == ["C2", "C3"]
+    inner = figures_sweeps.CELLS - 1
+    assert all(len(axis.lines) == 2 * inner + 1 for axis in figure.axes), "a lattice and a dot"
 
 
 def test_texture_weights_are_of_the_features_and_repeat(store):

@@ -12,10 +12,11 @@ from birads_lib.files import read_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import class_scores, predicted_class
 from birads_lib.networks import attention_head, attention_scorer, split_at_features
+from birads_lib.recipe import Effort
 from birads_lib.study.kinds import DENOISED, SCORER
 from birads_lib.study.run import Run
 from birads_lib.study.sweep_data import PreparedRows
-from birads_lib.study.sweep_training import as_cascade, product_of_halves
+from birads_lib.study.sweep_training import _distribution, as_cascade, product_of_halves
 from birads_lib.study.sweeps import Member, Sweep, affine_path, collect, run_group
 from birads_lib.tiles.store import ImageRows
 
@@ -133,3 +134,12 @@ def test_a_stage_that_a_kind_does_not_answer_for_is_refused(run):
     wrong = made("wrong", "attention", "gate", attention="none")
     (reason,) = run_group(run, Sweep("odd", "", {"wrong": wrong}, ()), "group")["reason"]
     assert reason == "member wrong: stage: unknown 'gate'; use one of scorer"
+
+
+@pytest.mark.parametrize(
+    ("asked", "average", "devices"),
+    [("local", 0.9, "one"), ("local", 0, None), ("one", 0.9, None), ("hosts", 0.9, None)],
+)
+def test_weights_are_averaged_on_one_device_of_several(monkeypatch, asked, average, devices):
+    monkeypatch.setattr("birads_lib.study.sweep_training.chosen_distribution", lambda: asked)
+    assert _distribution(Effort.of({"epochs": 2, "average": average})) == devices

@@ -229,10 +229,30 @@ def test_networks_that_references_begin_with_pretrained_do_so_in_the_paper_profi
             lambda e: e["made"]["members"].update(head=member("attention", effort={"epoch": 1})),
             "member head: effort: unknown 'epoch'; use one of .*epochs",
         ),
+        (
+            lambda e: e["made"]["members"].update(
+                head=member("attention", effort=ONCE, attention="spacial")
+            ),
+            "member head: attention: unknown 'spacial'; use one of both, spatial",
+        ),
+        (
+            lambda e: e["made"]["members"].update(
+                head=member("attention", effort=ONCE, pool="windows")
+            ),
+            "member head: pool: unknown 'windows'; use one of channels, window",
+        ),
+        (
+            lambda e: e["made"]["members"].update(
+                net=member(
+                    "scorer", effort=ONCE, scorer_size=[32, 32], model="VGG16", noise="mean"
+                )
+            ),
+            "member net: noise: unknown 'mean'; use one of median",
+        ),
     ],
     ids=[
         "kind", "pair", "member", "group", "setting", "backbone", "scorer", "gate", "classic",
-        "features", "effort",
+        "features", "effort", "attention", "pool", "noise",
     ],
 )  # fmt: skip
 def test_an_unknown_name_lists_the_known_ones(written, change, message):
