@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -11,24 +12,24 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from birads_lib.devices import DISTRIBUTE, DISTRIBUTIONS, HOSTS, chosen_distribution, read_member
-from birads_lib.errors import ChapterError, DataError, StudyError, UsageError
+from birads_lib.errors import ChapterError, DataError, StudyError, UsageError, one_line
 
 DONE, FAILED, MISUSED = 0, 1, 2
 REFUSED = "BIRADS_REFUSED"
 """Environment variable: file by which a step tells the study that its input was refused."""
-UNUSABLE_PATH = (
-    FileExistsError,
-    FileNotFoundError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-)
+UNUSABLE_PATH = {
+    errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT,
+    errno.ENOTDIR, errno.EPERM, errno.EROFS,
+}  # fmt: skip
+"""Errors of the system that another path would mend."""
 CLUSTERS = ("slurm", "kubernetes")
+MOST_CORES, MOST_PORT = 4096, 65_535
 NOTICE = "Research software, not a medical device."
 
 Handler = Callable[[argparse.Namespace], int]
@@ -36,24 +37,54 @@ Handler = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors a user can mend end in one line on standard error."""
+    _settle_output()
     parsed = _parser().parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
     try:
-        return parsed.handler(parsed)
+        code = parsed.handler(parsed)
+        sys.stdout.flush()
+        return code
     except StudyError as error:
-        print(f"birads: {error}", file=sys.stderr)
+        _complain(str(error))
         _tell_refused()
         return MISUSED
-    except UNUSABLE_PATH as error:
-        print(f"birads: {error.filename}: {error.strerror}; name another place", file=sys.stderr)
-        return MISUSED
-    except (ChapterError, OSError) as error:
+    except OSError as error:
+        _drop_output()
+        if not isinstance(error, BrokenPipeError):  # then who reads has read enough
+            place = f"{error.filename or 'output'}: {error.strerror}; name another place"
+            _complain(place if error.strerror else str(error))
+        return MISUSED if error.errno in UNUSABLE_PATH else FAILED
+    except ChapterError as error:
         print(f"birads: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("birads: stopped", file=sys.stderr)
+    except MemoryError:
+        _complain("not enough memory; give fewer tiles at a time, or a machine with more")
         return FAILED
+    except KeyboardInterrupt:
+        _complain("stopped")
+        return FAILED
+
+
+def _settle_output() -> None:
+    """Make every name printable, whatever the locale, and leave it to us to tell of a file."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.filterwarnings("ignore", module="pydicom")
+
+
+def _drop_output() -> None:
+    """Let output go that cannot be written, or Python would complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(text: str) -> None:
+    """Say something on standard error, in one line."""
+    print(f"birads: {one_line(text)}", file=sys.stderr)
 
 
 def _tell_refused() -> None:
@@ -102,7 +133,8 @@ def _parser() -> argparse.ArgumentParser:
 
     study = _command(commands, "study", _study, "run the chapters that are not up to date")
     _add_study_options(study)
-    study.add_argument("--cores", type=int, default=1, help="steps at a time (1)")
+    cores = _whole(1, MOST_CORES)
+    study.add_argument("--cores", type=cores, default=1, help="steps at a time (1)")
     study.add_argument("--book", action="store_true", help="also render the book")
     study.add_argument(
         "--distribute",
@@ -115,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("names", nargs="*", metavar="NAME", help="sweeps (all in sweeps.yml)")
     _add_study_options(sweep)
     sweep.add_argument("--seeds", type=int, help="seeds a member (as sweeps.yml says)")
-    sweep.add_argument("--cores", type=int, default=1, help="groups at a time (1)")
+    sweep.add_argument("--cores", type=cores, default=1, help="groups at a time (1)")
     devices = "train on one device or all local GPUs (one)"
     sweep.add_argument("--distribute", choices=DISTRIBUTIONS[:2], help=devices)
     _add_place_options(sweep)
@@ -130,7 +162,16 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help=inputs)
     run_by = "openvino, onnx, or keras (openvino, the fastest); an export has its own"
     predict.add_argument("--engine", default="openvino", help=run_by)
-    predict.add_argument("--out", type=Path, help="write .csv or .parquet (else CSV to stdout)")
+    predict.add_argument(
+        "--out",
+        type=Path,
+        help="write .csv or .parquet, and go on where an earlier run stopped (else CSV to stdout)",
+    )
+    predict.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="pass over inputs that cannot be read, list them, and end with exit code 1",
+    )
 
     report = _command(commands, "report", _report, f"explain what a cascade says. {NOTICE}")
     report.add_argument("inputs", type=Path, nargs="+", metavar="IMAGE", help=inputs)
@@ -157,7 +198,8 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("path", type=Path, metavar="STORE_OR_RUN")
 
     serve = _command(commands, "serve", _serve, "show the book in a browser of this computer")
-    serve.add_argument("--port", type=int, default=8000, help="at http://localhost:PORT (8000)")
+    port = "at http://localhost:PORT (8000)"
+    serve.add_argument("--port", type=_whole(0, MOST_PORT), default=8000, help=port)
 
     step = _command(commands, "step", _step, "run one step of the graph (what Snakemake calls)")
     step.add_argument("name", metavar="STEP", help="data, a chapter, results or html")
@@ -175,6 +217,18 @@ def _command(commands: Any, name: str, handler: Handler, text: str) -> argparse.
     parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:])
     parser.set_defaults(handler=handler)
     return parser
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """Reads an option's whole number, which must lie in a range."""
+
+    def read(text: str) -> int:
+        short = text.isdecimal() and len(text) <= len(str(most))
+        if not short or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} given; expected {least} to {most}")
+        return int(text)
+
+    return read
 
 
 def _add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -217,7 +271,7 @@ def _fetch(options: argparse.Namespace) -> int:
     for line in check.found:
         print(f"found: {line}")
     for line in check.missing:
-        print(f"birads: {options.folder}: missing: {line}", file=sys.stderr)
+        _complain(f"{options.folder}: missing: {line}")
     return MISUSED if check.missing else DONE
 
 
@@ -229,7 +283,7 @@ def _merge(options: argparse.Namespace) -> int:
         store = layout.merge(options.src, options.store, bar)
     print(store)
     for note in store.meta["notes"]:
-        print(f"note: {note}")
+        print(f"note: {one_line(str(note))}")
     return DONE
 
 
@@ -247,7 +301,7 @@ def _cbis_labels(options: argparse.Namespace) -> int:
 
     counts = count_case_files(options.folder)
     for note in counts["notes"]:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {one_line(note)}", file=sys.stderr)
     if options.out is None:
         print(json.dumps(counts, indent=2, sort_keys=True))
     else:
@@ -415,8 +469,10 @@ def _step(options: argparse.Namespace) -> int:
         study.collect()
     elif step == "html":
         from birads_lib.study.book import build_book
+        from birads_lib.study.machine import timed_step
 
-        build_book(study.run)
+        with timed_step(study.run, step):
+            build_book(study.run)
     else:
         study.run_chapter(step)
     put_stamp(stamp)
@@ -435,32 +491,43 @@ def _write_simulated(study: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    import pandas as pd
+    from birads_lib.prediction import ResumableTable, check_inputs, parts_of, read_part
 
-    from birads_lib.tiles.pictures import read_pictures
-
-    if options.out and options.out.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{options.out}: ends in {options.out.suffix!r}; use .csv or .parquet")
-    inputs = [(path, *read_pictures(path)) for path in options.inputs]
+    table = ResumableTable(options.out) if options.out else None
+    refused: list[DataError] = []
+    if not options.keep_going:
+        check_inputs(options.inputs)
     cascade = _open_cascade(options.model, options.engine)
-    parts = [
-        cascade.predict(images).assign(input=str(path), tile=names)
-        for path, names, images in inputs
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    table = table[["input", "tile", *table.columns.drop(["input", "tile"])]]
-    if options.out is None:
-        table.to_csv(sys.stdout, index=False)
-        return DONE
-    from birads_lib.files import whole_file
+    parts = parts_of(options.inputs, refused.append if options.keep_going else None)
+    if table is None:
+        for number, part in enumerate(parts):
+            read_part(cascade, part).to_csv(sys.stdout, index=False, header=not number)
+    else:
+        model = _told_apart_by(options.model, options.engine)
+        with _Bar("tiles") as bar:
+            for part in parts:
+                table.add(cascade, part, model)
+                bar(table.rows, None)
+    for error in refused:
+        print(f"birads: {error}", file=sys.stderr)
+    if table is not None:
+        table.write()
+        again = f", {table.reused:,} of them by an earlier run" if table.reused else ""
+        print(f"{table.out}: {table.rows:,} tiles{again}. {NOTICE}", file=sys.stderr)
+    if refused:
+        count = f"{len(refused):,} of {len(options.inputs):,} inputs"
+        print(f"birads: {count} could not be read; they are listed above", file=sys.stderr)
+    return FAILED if refused else DONE
 
-    with whole_file(options.out) as partial:
-        if options.out.suffix == ".csv":
-            table.to_csv(partial, index=False)
-        else:
-            table.to_parquet(partial, index=False)
-    print(f"{options.out}: {len(table):,} tiles. {NOTICE}", file=sys.stderr)
-    return DONE
+
+def _told_apart_by(model: Path, engine: str) -> str:
+    """What tells a saved or exported cascade, and what runs it, from others."""
+    from birads_lib.cascade import DESCRIPTION
+    from birads_lib.deployment import MANIFEST
+    from birads_lib.files import sha256
+
+    (about,) = (path for path in (model / DESCRIPTION, model / MANIFEST) if path.is_file())
+    return f"{sha256(about)} {engine}"
 
 
 def _open_cascade(model: Path, engine: str) -> Any:
@@ -510,7 +577,7 @@ def _verify(options: argparse.Namespace) -> int:
 
         found = verify_run(options.path)
     for line in found:
-        print(f"birads: {line}", file=sys.stderr)
+        _complain(line)
     if not found:
         print(f"{options.path}: as written")
     return MISUSED if found else DONE
@@ -525,13 +592,13 @@ class _Bar:
         self._bar = tqdm(unit=f" {unit}", disable=not sys.stderr.isatty())
         self._unit = unit
 
-    def __enter__(self) -> Callable[[int, int], None]:
+    def __enter__(self) -> Callable[[int, int | None], None]:
         return self._move
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def _move(self, done: int, total: int) -> None:
+    def _move(self, done: int, total: int | None) -> None:
         self._bar.total = total
         self._bar.update(done - self._bar.n)
         if self._bar.disable and done == total:

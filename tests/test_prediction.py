@@ -1,0 +1,180 @@
+"""Many tiles are read a part at a time: stopped, continued, passed over, in bounded memory."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from birads_lib import cli, prediction
+from birads_lib.cli import main
+from birads_lib.errors import DataError
+from birads_lib.files import write_json
+from birads_lib.prediction import ResumableTable, parts_of, read_part
+from birads_lib.tiles.layout import TILE
+
+LEVELS = np.arange(10, dtype=np.uint8) * 20
+
+
+class Reader:
+    """A cascade that tells each tile by its mean grey level, and counts what it was given."""
+
+    def __init__(self, stops_at=None):
+        self.read, self.stops_at = [], stops_at
+
+    def predict(self, images):
+        self.read.append(len(images))
+        if len(self.read) == self.stops_at:
+            raise KeyboardInterrupt
+        return pd.DataFrame({"gate": images.mean(axis=(1, 2)) / 255, "predicted": "C1"})
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(prediction, "PART", 4)
+
+
+@pytest.fixture
+def array(tmp_path):
+    """Ten tiles, each of one grey level."""
+    path = tmp_path / "mine.npy"
+    np.save(path, np.ones((len(LEVELS), TILE, TILE), np.uint8) * LEVELS[:, None, None])
+    return path
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """The folder of a cascade that ``Reader`` stands for; gives the reader."""
+    reader = Reader()
+    write_json(tmp_path / "model" / "cascade.json", {"threshold": 0.5})
+    monkeypatch.setattr(cli, "_open_cascade", lambda *_: reader)
+    return reader
+
+
+def table_of(out, cascade, paths, model="m"):
+    table = ResumableTable(out)
+    for part in parts_of(paths):
+        table.add(cascade, part, model)
+    table.write()
+    return table
+
+
+def test_parts_hold_every_tile_once_in_order(array, tmp_path):
+    np.save(tmp_path / "more.npy", np.zeros((3, TILE, TILE), np.uint8))
+    parts = list(parts_of([array, tmp_path / "more.npy"]))
+    assert [len(part) for part in parts] == [4, 4, 2, 3], "no part is larger, and none is split"
+    assert [name for part in parts for name in part.names][8:11] == [
+        "mine/00008", "mine/00009", "more/00000",
+    ]  # fmt: skip
+    assert np.concatenate([p.images[:, 0, 0] for p in parts])[:10].tolist() == LEVELS.tolist()
+
+
+def test_small_inputs_share_a_part(array, tmp_path):
+    paths = []
+    for index in range(5):
+        paths.append(tmp_path / f"{index}.npy")
+        np.save(paths[-1], np.full((1, TILE, TILE), index, np.uint8))
+    parts = list(parts_of(paths))
+    assert [len(part) for part in parts] == [4, 1]
+    assert parts[0].inputs == list(map(str, paths[:4]))
+
+
+def test_the_table_is_that_of_one_reading(array, tmp_path):
+    table = table_of(tmp_path / "out.parquet", Reader(), [array])
+    assert (table.rows, table.reused) == (10, 0)
+    (whole,) = [read_part(Reader(), p) for p in parts_of([array])][:1]
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert found.columns.tolist() == ["input", "tile", "gate", "predicted"]
+    assert found.iloc[:4].equals(whole)
+    assert found["gate"].tolist() == pytest.approx(LEVELS / 255)
+    assert {p.name for p in tmp_path.iterdir()} == {"mine.npy", "out.parquet"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_stopped_run_is_continued_and_ends_alike(array, tmp_path, suffix):
+    out, unbroken = tmp_path / f"out{suffix}", tmp_path / f"unbroken{suffix}"
+    with pytest.raises(KeyboardInterrupt):
+        table_of(out, Reader(stops_at=3), [array])
+    assert not out.exists()
+    second = Reader()
+    assert table_of(out, second, [array]).reused == 8
+    assert second.read == [2], "what was read is not read again"
+    table_of(unbroken, Reader(), [array])
+    assert out.read_bytes() == unbroken.read_bytes()
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+@pytest.fixture
+def stopped(array, tmp_path):
+    """Where a run of cascade ``m`` was stopped after two of three parts."""
+    with pytest.raises(KeyboardInterrupt):
+        table_of(tmp_path / "out.csv", Reader(stops_at=3), [array], "m")
+    return tmp_path / "out.csv"
+
+
+def test_answers_of_another_cascade_are_not_taken(array, stopped):
+    again = Reader()
+    table_of(stopped, again, [array], "another")
+    assert again.read == [4, 4, 2]
+
+
+def test_answers_to_tiles_that_have_changed_are_not_taken(array, stopped):
+    images = np.load(array)
+    images[5, 100, 100] ^= 1
+    np.save(array, images)
+    again = Reader()
+    table_of(stopped, again, [array], "m")
+    assert again.read == [4, 2], "the first part is as it was, the second is not"
+
+
+def test_memory_does_not_grow_with_the_number_of_tiles(tmp_path):
+    path = tmp_path / "many.npy"
+    many = np.lib.format.open_memmap(path, "w+", np.uint8, (400, TILE, TILE))
+    del many
+    tracemalloc.start()
+    assert sum(len(part) for part in parts_of([path])) == 400
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * prediction.PART * TILE**2, "some parts, of 100"
+
+
+def test_an_unreadable_input_ends_the_reading_or_is_told_of(array, tmp_path):
+    (tmp_path / "bad.png").write_text("no picture")
+    paths = [tmp_path / "bad.png", array, tmp_path / "nowhere.npy"]
+    with pytest.raises(DataError, match=r"bad\.png"):
+        list(parts_of(paths))
+    told = []
+    assert sum(len(part) for part in parts_of(paths, told.append)) == 10
+    assert ["bad.png" in str(told[0]), "nowhere.npy" in str(told[1])] == [True, True]
+
+
+def test_keep_going_lists_what_it_passed_over_and_ends_with_1(array, tmp_path, model, capsys):
+    (tmp_path / "bad.png").write_text("no picture")
+    out = tmp_path / "out.csv"
+    inputs = [str(tmp_path / "bad.png"), str(array)]
+    command = ["predict", str(tmp_path / "model"), *inputs, "--out", str(out)]
+    assert main(command) == 2, "without the option nothing is read"
+    assert not model.read
+    assert not out.exists()
+    assert main([*command, "--keep-going"]) == 1
+    assert len(pd.read_csv(out)) == 10
+    said = capsys.readouterr().err
+    assert said.count("bad.png") == 2
+    assert "1 of 2 inputs could not be read" in said
+    assert "Traceback" not in said
+
+
+def test_to_a_terminal_the_parts_follow_under_one_heading(array, tmp_path, model, capsys):
+    assert main(["predict", str(tmp_path / "model"), str(array)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "input,tile,gate,predicted"
+    assert len(lines) == 11
+    assert sum("gate" in line for line in lines) == 1
+
+
+def test_where_nothing_could_be_read_nothing_is_written(tmp_path, model, capsys):
+    out = tmp_path / "out.csv"
+    command = ["predict", str(tmp_path / "model"), str(tmp_path / "nowhere.npy"), "--keep-going"]
+    assert main([*command, "--out", str(out)]) == 2
+    assert "no tile could be read" in capsys.readouterr().err
+    assert not out.exists()
