@@ -22,7 +22,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book run sweep test check sync lock bench serve clean
+.PHONY: help book run sweep test check sync lock bench pdf serve clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -51,6 +51,9 @@ lock: $(READY) ## pin all dependencies of pyproject.toml anew
 
 bench: $(READY) ## measure the speeds the study states (ONLY=merge, SIZE=full)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SIZE),--size $(SIZE))
+
+pdf: $(READY) ## print the book that was built as _build/book.pdf (needs Chromium)
+	@$(BIN)/python -m birads_lib.study.pdf
 
 serve: $(READY) ## show the book at http://localhost:8000 (PORT=)
 	@$(BIN)/birads serve --port $(PORT)

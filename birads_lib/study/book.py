@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +26,8 @@ from birads_lib.study.profiles import BUILD, CHAPTERS
 HTML = BUILD / "html"
 MATHJAX_PACKAGE, MATHJAX = "sphinx-mathjax-offline", "tex-chtml.js"
 CONFIG, CONTENTS = "_config.yml", "_toc.yml"
-OPTIONS = ("--all", "-n", "-W", "--keep-going", "-q")
+OPTIONS = ("--all", "-n", "--keep-going", "-q")
+STRICT = ("-W",)  # warnings are errors
 QUIET = {"PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"}
 GITHUB = "https://github.com"
 LAUNCHERS = {
@@ -150,20 +152,26 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def run_jupyter_book(staging: Path) -> Path:
+def run_jupyter_book(staging: Path, builder: str = "html", strict: Sequence[str] = STRICT) -> Path:
     """Build the pages of a folder; the folder of the built ones.
+
+    Args:
+        staging: Pages, chapters and configuration.
+        builder: ``"html"``, or another that Jupyter Book knows.
+        strict: Options that turn warnings into errors.
 
     Raises:
         ChapterError: The build warned or failed.
     """
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staging)]
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staging), *OPTIONS],
+        [*command, "--builder", builder, *OPTIONS, *strict],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, **QUIET},
     )
-    built = staging / "_build" / "html"
+    built = staging / "_build" / builder
     if done.returncode or not (built / "index.html").exists():
         raise ChapterError(f"the book did not build:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
     return built

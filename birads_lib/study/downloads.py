@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pandas as pd
 
+from birads_lib import deployment
+from birads_lib.errors import DataError
 from birads_lib.files import sha256, write_json
-from birads_lib.study.cards import published_data_card, published_model_card
+from birads_lib.study.cards import (
+    PUBLISHED_DATA_SCHEMA,
+    PUBLISHED_MODEL_SCHEMA,
+    published_data_card,
+    published_model_card,
+)
 from birads_lib.study.ledger import STORES
 from birads_lib.study.profiles import CHAPTERS, NOTEBOOKS
 from birads_lib.tiles.store import TileStore
 
 DOWNLOADS = "downloads"
 DATA_CARD, MODEL_CARD, SUMS = "data_card.json", "model_card.json", "SHA256SUMS"
+MANIFEST_SCHEMA = deployment.SCHEMA.name
 RESULTS = ("metrics.json", "verdicts.json", "ledger.json")
 BESIDE_A_PICTURE = (".json", ".svg", ".csv")
 EMBEDDED = b"<image "
@@ -48,9 +58,26 @@ def copy_downloads(run: Path, target: Path) -> None:
         copy_into(target / "predictions", path)
         table = pd.read_parquet(path)
         table.to_csv(target / "predictions" / f"{path.stem}.csv", index=False)
-    write_json(target / DATA_CARD, published_data_card(run))
-    write_json(target / MODEL_CARD, published_model_card(run))
+    write_card(target / DATA_CARD, published_data_card(run), PUBLISHED_DATA_SCHEMA)
+    write_card(target / MODEL_CARD, published_model_card(run), PUBLISHED_MODEL_SCHEMA)
+    copy_into(target, deployment.SCHEMA)
     write_sums(target)
+
+
+def write_card(path: Path, card: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Write a card, and beside it the schema that it keeps to.
+
+    Raises:
+        DataError: It does not.
+    """
+    try:
+        jsonschema.validate(card, schema)
+    except jsonschema.ValidationError as error:
+        place = "/".join(map(str, error.absolute_path)) or "top level"
+        told = f"{path.name}: {place}: {error.message}; run `birads study` again"
+        raise DataError(told) from None
+    write_json(path, card)
+    write_json(path.with_suffix(".schema.json"), schema)
 
 
 def prediction_tables(run: Path) -> list[Path]:

@@ -24,11 +24,12 @@ from nbformat import NotebookNode
 from birads_lib.errors import one_of
 from birads_lib.files import read_json, sha256
 from birads_lib.labels import CLASSES
-from birads_lib.metrics import in_words
+from birads_lib.metrics import in_words, intervals_in_words
 from birads_lib.study.cards import published_data_card, published_model_card
 from birads_lib.study.downloads import (
     DATA_CARD,
     DOWNLOADS,
+    MANIFEST_SCHEMA,
     MODEL_CARD,
     RESULTS,
     SUMS,
@@ -60,6 +61,7 @@ SHOWN = 12  # digits of a digest on a page; the files have all
 SWEEPS = "sweeps"
 SMOKE = "smoke"
 UNKNOWN = "-"
+PAGES = "html"  # the step that builds them
 SIMULATED_TILES = "{bdg-warning}`simulated tiles`"
 REAL_TILES = "{bdg-info}`real tiles`"
 
@@ -296,7 +298,7 @@ def status_run(run: Path) -> str:
 
 def read_timings(run: Path) -> list[dict[str, Any]]:
     """What ``machine.timed_step`` wrote, in the order of the study, then the sweeps."""
-    order = {step: place for place, step in enumerate((DATA, *CHAPTERS, "results"))}
+    order = {step: place for place, step in enumerate((DATA, *CHAPTERS, "results", PAGES))}
     own = [read_json(path) for path in (run / TIMINGS).glob("*.json")]
     own = sorted((step for step in own if step["step"] in order), key=lambda s: order[s["step"]])
     swept = sorted((run / SWEEPS).glob(f"*/{TIMINGS}/*.json"))
@@ -306,6 +308,8 @@ def read_timings(run: Path) -> list[dict[str, Any]]:
 
 
 def _step_name(step: str) -> str:
+    if step == PAGES:
+        return "the pages, when last built"  # before this page was written
     return chapter_link(step, step.replace("_", " ")) if step in CHAPTERS else step
 
 
@@ -416,12 +420,17 @@ def result_files(run: Path) -> str:
 
 
 def card_files(run: Path) -> str:
-    """Links to the two cards and to the list of digests."""
+    """Links to the two cards, to what they keep to, and to the list of digests."""
+    data_schema, model_schema = (f"{Path(c).stem}.schema.json" for c in (DATA_CARD, MODEL_CARD))
     return bullets(
         [
-            f"{file_link(DATA_CARD, DATA_CARD)}: [](data_card.md) as data",
+            f"{file_link(DATA_CARD, DATA_CARD)}: [](data_card.md) as data; its schema is "
+            f"{file_link(data_schema, data_schema)}",
             f"{file_link(MODEL_CARD, MODEL_CARD)}: [](model_card.md) as data, with the digests and "
-            "every figure of merit of this run",
+            "every figure of merit of this run; its schema is "
+            f"{file_link(model_schema, model_schema)}",
+            f"{file_link(MANIFEST_SCHEMA, MANIFEST_SCHEMA)}: the schema of the manifest that "
+            "`birads export` writes",
             f"{file_link(SUMS, SUMS)}: full digests of all files here, for "
             f"`sha256sum --check {SUMS}`",
         ]
@@ -540,9 +549,10 @@ def model_metrics(run: Path) -> str:
         for name in names
     ]
     kind = "**simulated** tiles" if facts["simulated"] else "real tiles"
+    intervals = " or ".join(sorted(set(map(intervals_in_words, official))))
     return (
-        f"Measured on held-out {kind}, protocol `official`, profile {facts['profile']}, with 95 % "
-        f"intervals by group; cascade {short(facts['model_digest'])}, data "
+        f"Measured on held-out {kind}, protocol `official`, profile {facts['profile']}, with "
+        f"{intervals}; cascade {short(facts['model_digest'])}, data "
         f"{short(facts['data_digest'])}. All others, by class and protocol, are in "
         f"{file_link(MODEL_CARD, MODEL_CARD)}.\n\n"
         + table(("figure", *(f"{m['stage']}, {m['tiles']:,} tiles" for m in official)), rows)

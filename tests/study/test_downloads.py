@@ -7,6 +7,8 @@ import jsonschema
 import pandas as pd
 import pytest
 
+from birads_lib import deployment
+from birads_lib.errors import DataError
 from birads_lib.files import read_json, sha256, write_json
 from birads_lib.study import cards, downloads
 from birads_lib.study.profiles import CHAPTERS
@@ -40,8 +42,17 @@ def test_each_chapter_is_offered_executed_and_as_script(finished_run, offered):
 
 def test_the_cards_are_offered_whole(offered):
     data, model = (read_json(offered / f"{kind}_card.json") for kind in ("data", "model"))
-    jsonschema.validate(data, cards.PUBLISHED_DATA_SCHEMA)
-    jsonschema.validate(model, cards.PUBLISHED_MODEL_SCHEMA)
+    for card, kind in ((data, "data"), (model, "model")):
+        jsonschema.validate(card, read_json(offered / f"{kind}_card.schema.json"))
+    assert read_json(offered / "manifest.schema.json") == read_json(deployment.SCHEMA)
+
+
+def test_a_card_that_breaks_its_schema_is_not_offered(finished_run, tmp_path):
+    card = cards.published_data_card(finished_run)
+    card["run"]["tiles"] = 0
+    with pytest.raises(DataError, match=r"card\.json: run/tiles: 0 is less than the minimum"):
+        downloads.write_card(tmp_path / "card.json", card, cards.PUBLISHED_DATA_SCHEMA)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_list_of_digests_is_true_and_names_every_file(offered):

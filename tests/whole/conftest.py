@@ -1,16 +1,26 @@
 """Runs of the whole study that the tests of this folder share; they go to one process."""
 
+import json
 import os
 import shutil
 import threading
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from demo_page import between, load
 from playwright.sync_api import sync_playwright
-from studies import ROOT, SOURCES, birads
+from studies import ROOT, SOURCES, birads, shorten_sweeps
 
+from birads_lib import Cascade
+from birads_lib.files import write_json
 from birads_lib.study.server import book_server
+from birads_lib.study.web import web_package
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+REPORT = "BIRADS_BROWSER_REPORT"
+"""Names the folder that ``browser.json`` is written to, if any."""
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +30,7 @@ def project(tmp_path_factory):
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
+    shorten_sweeps(folder / "sweeps.yml")
     return folder
 
 
@@ -72,6 +83,26 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def axe():
+    """The program that looks for what bars people from a page."""
+    return (web_package("axe-core") / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def measured(browser):
+    """What the browser tests measure, to be quoted; written where ``REPORT`` says.
+
+    ``pages``: by page and window the bytes of its first view, as they lie there (``raw``) and as
+    hosts send them (``sent``), and what axe found. ``demo``: of each profile's networks the bytes
+    and, by the number of threads, the median milliseconds a tile.
+    """
+    found = {"browser": browser.version, "processors": os.cpu_count(), "pages": {}, "demo": {}}
+    yield found
+    if folder := os.environ.get(REPORT):
+        write_json(Path(folder) / "browser.json", found)
+
+
 class Visit:
     """One page in a window of its own; what it asked of other hosts and what it complained of."""
 
@@ -105,3 +136,54 @@ def visit(browser, site):
     yield open_window
     for window in opened:
         window.context.close()
+
+
+# The page that runs the cascade
+
+
+@pytest.fixture(scope="session")
+def manifest(pages):
+    """What the build tells the page "Try it"."""
+    return json.loads((pages / "demo" / "manifest.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def sample_tiles(pages, manifest):
+    """Every sample tile: uint8 (N, 299, 299)."""
+    names = [pages / "demo" / sample["file"] for sample in manifest["samples"]]
+    return np.stack([cv2.imread(str(name), cv2.IMREAD_GRAYSCALE) for name in names])
+
+
+@pytest.fixture(scope="session")
+def cascade(simulated, sample_tiles):
+    """The run's cascade with a threshold that some samples reach and some do not."""
+    loaded = Cascade.load(simulated / "models" / "cascade")
+    loaded.threshold = between(loaded.predict(sample_tiles)["gate"])
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def reading(cascade, sample_tiles):
+    """What it says of the samples, in Python."""
+    return cascade.read(sample_tiles)
+
+
+@pytest.fixture
+def open_demo(site, visit, manifest):
+    """Opens the page and loads its networks; keywords stand in for entries of the manifest."""
+
+    def opened(settings=None, **changed):
+        window = visit(**(settings or {}))
+        if changed:
+            told = {**manifest, **changed}
+            window.page.route("**/demo/manifest.json", lambda route: route.fulfill(json=told))
+        load(window, site)
+        return window
+
+    return opened
+
+
+@pytest.fixture
+def demo(open_demo):
+    """The page as it was built, with its networks loaded."""
+    return open_demo()

@@ -13,6 +13,36 @@ SOURCES = (
     "notebooks", "book", "Snakefile", "profiles.yml", "sweeps.yml", "_config.yml", "_toc.yml",
 )  # fmt: skip
 
+SWEPT = {
+    "ablations": {
+        "heads": ["both", "none", "type-and-pathology"],
+        "whole": ["denoised", "no-attention", "five-classes"],
+        "backbones": ["EfficientNetB0"],
+    },
+    "gates": {"gates": ["MobileNetV2", "SqueezeNet", "ShuffleNetV2"]},
+    "related": {
+        "networks": ["plain-CNN", "GoogLeNet-STN"],
+        "pretrained": ["VGG16-fine-tuned"],
+        "classic": ["decision-tree", "XGBoost"],
+    },
+}
+"""Members that the tests' sweeps train, by sweep and group: each kind, and what verdicts need.
+
+`make sweep PROFILE=smoke` trains them all; every network is built and trained by itself in
+tests/networks and tests/study/test_sweep_training.py.
+"""
+
+
+def shorten_sweeps(path):
+    """Leave only ``SWEPT`` in the smoke profile of a copy of sweeps.yml."""
+    sweeps = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name, groups in SWEPT.items():
+        profile = sweeps[name]["profiles"]["smoke"]
+        sweeps[name]["profiles"]["smoke"] = {
+            group: {**profile[group], "members": members} for group, members in groups.items()
+        }
+    path.write_text(yaml.safe_dump(sweeps, sort_keys=False), encoding="utf-8")
+
 
 def birads(folder, *arguments):
     return subprocess.run(

@@ -150,7 +150,7 @@ def test_metrics_that_do_not_follow_from_the_predictions_are_named(simulated, tm
     table.assign(gate=1 - table["gate"]).to_parquet(path, index=False)
     found = "\n".join(verify_run(copy))
     assert f"{path}: changed since the run" in found
-    assert "gate: not what the predictions give" in found
+    assert "gate, official, held-out, seed 0: not what the predictions give: " in found
 
 
 def test_verdicts_keep_the_contract_and_claim_nothing_of_other_tiles(run):
