@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from birads_lib.engines import KerasNetwork, Network, open_network
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, whole_folder, write_json
 from birads_lib.labels import CODES, LESION_CODES
-from birads_lib.tiles.familiarity import Familiarity
+from birads_lib.tiles.familiarity import MEASURES, Familiarity
 from birads_lib.tiles.layout import GREY_MAX
 from birads_lib.tiles.resizing import network_input, resize_tiles
 from birads_lib.tiles.store import ImageRows, streamed
@@ -29,6 +30,22 @@ if TYPE_CHECKING:
 
 PARTS = ("autoencoder", "gate", "scorer")
 DESCRIPTION = "cascade.json"
+SHOWN = 200  # characters of a schema's complaint, which may repeat a whole entry
+_DIGESTS = {"type": "object", "additionalProperties": {"type": "string"}}
+_RANGE = {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number"}}
+_RANGES = {"required": list(MEASURES), "additionalProperties": _RANGE}
+DESCRIBED = {
+    "type": "object",
+    "required": ["threshold", "weights", "files", "about", "familiar"],
+    "properties": {
+        "threshold": {"type": "number", "minimum": 0, "maximum": 1},
+        "weights": _DIGESTS,
+        "files": _DIGESTS,
+        "about": {"type": "object"},
+        "familiar": {"type": ["object", "null"], **_RANGES},
+    },
+}
+"""Schema of ``DESCRIPTION``."""
 EXPORTED = ("onnx",)  # what is written beside the Keras files, for the default engine
 BATCH = 64  # tiles a network sees at a time
 Tiles = NDArray[np.uint8] | ImageRows
@@ -365,9 +382,14 @@ def _keras_model(name: str, network: Network) -> keras.Model:
 
 def _read_description(path: Path) -> dict[str, Any]:
     described = read_json(path)
-    wanted = {"threshold", "weights", "files", "about", "familiar"}
-    if not isinstance(described, dict) or wanted - described.keys():
-        raise DataError(f"{path}: not as this version writes it; run the study again")
+    try:
+        jsonschema.validate(described, DESCRIBED)
+    except jsonschema.ValidationError as error:
+        place = "/".join(map(str, error.absolute_path)) or "top level"
+        raise DataError(
+            f"{path}: not as this version writes it ({place}: {error.message:.{SHOWN}}); run "
+            "the study again"
+        ) from None
     if not {"gate", "scorer"} <= described["weights"].keys() <= set(PARTS):
         raise DataError(f"{path}: names no gate and scorer; run the study again")
     return described

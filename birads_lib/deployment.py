@@ -297,10 +297,18 @@ def read_export(path: str | os.PathLike[str]) -> Cascade:
     folder = Path(path)
     manifest = check_manifest(read_json(folder / MANIFEST), folder / MANIFEST)
     files = {entry["name"]: entry["file"] for entry in manifest["networks"]}
-    for file in {*files.values(), *manifest["files"]}:
+    names = sorted({*files.values(), *manifest["files"]})
+    for file in names:
+        if Path(file).name != file:
+            raise DataError(
+                f"{folder / MANIFEST}: names {file!r}, which lies elsewhere; export it again"
+            )
+    for file in names:
         listed, place = manifest["files"].get(file, {}), folder / file
         if not place.is_file() or sha256(place) != listed.get("sha256"):
             raise DataError(f"{place}: missing, or changed since it was exported; export it again")
+    if not {"gate", "scorer"} <= files.keys():
+        raise DataError(f"{folder / MANIFEST}: names no gate and scorer; export it again")
     networks: dict[str, Any] = {
         name: open_network(folder / file, manifest["form"]) for name, file in files.items()
     }

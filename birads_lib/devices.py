@@ -135,7 +135,7 @@ def read_member(environment: Mapping[str, str] | None = None) -> Member:
         config = json.loads(text)
         cluster = {str(kind): list(hosts) for kind, hosts in config["cluster"].items()}
         kind, index = config["task"]["type"], config["task"]["index"]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{TF_CONFIG}: not a cluster and a task in JSON ({_one_line(error)}); give it as "
             f"{EXAMPLE}"

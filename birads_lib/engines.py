@@ -8,6 +8,8 @@ its map. Keras is imported only where Keras runs.
 from __future__ import annotations
 
 import os
+import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,13 +17,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from birads_lib.errors import DataError, one_of
+from birads_lib.errors import DataError, one_of, silenced
 
 SUFFIXES = {"openvino": ".onnx", "onnx": ".onnx", "litert": ".tflite", "keras": ".keras"}
 """Engines by name, the fastest on a CPU first (``make bench``), and what each reads."""
 DEFAULT = "openvino"
 JOB = 8  # tiles OpenVINO gets at a time; more outgrow the cache
 THREADS = os.cpu_count() or 1
+PLACE = re.compile("Exception from |Check '")
+"""How the lines begin in which OpenVINO says where in its own source it failed."""
 SPATIAL = "spatial_attention"
 """The layer whose output is a scorer's map, as ``networks.scorer`` names it. Said again here,
 since a change of what runs networks must not train them anew."""
@@ -70,9 +74,11 @@ def open_network(path: Path, engine: str = DEFAULT) -> Network:
         "keras": _read_keras,
     }
     try:
-        return readers[engine](path)
+        with silenced():
+            return readers[engine](path)
     except Exception as error:  # each library has its own, some of no common ancestor
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        lines = [line for line in str(error).splitlines() if line and not PLACE.match(line)]
+        reason = lines[0] if lines else type(error).__name__
         raise DataError(f"{path}: not a readable network ({reason}); run the study again") from None
 
 
@@ -222,6 +228,8 @@ def _fixed(shape: Any) -> tuple[int, ...]:
 
 
 def _read_keras(path: Path) -> KerasNetwork:
+    if not zipfile.is_zipfile(path):  # told before TensorFlow is loaded, which takes seconds
+        raise ValueError("no .keras archive")
     from birads_lib.networks import read_model
 
     return KerasNetwork(read_model(path))

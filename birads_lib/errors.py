@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 
-UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+STDERR = 2  # number of the file
+_SILENCE = threading.RLock()  # or one thread would put back what another has taken away
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What would break a line, steer a terminal, turn text about, or cannot be written as UTF-8."""
 
 
@@ -20,6 +23,23 @@ def one_line(text: str) -> str:
     Names of files, and what stands in them, may hold any of them.
     """
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Hold back what libraries of C, such as libpng, write to standard error by themselves.
+
+    For as long as the block runs, nothing else of this process is heard there either.
+    """
+    with _SILENCE:
+        kept, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, STDERR)
+            yield
+        finally:
+            os.dup2(kept, STDERR)
+            os.close(kept)
+            os.close(nowhere)
 
 
 class StudyError(Exception):

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from birads_lib.errors import DataError
+from birads_lib.errors import DataError, DiskFullError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No room on the disk, none left to this user, or a larger file than may be."""
+MOST_BYTES = 1 << 26
+"""Of a file that is read whole into memory; those of the study are far smaller."""
+OLD = ".old"  # ends the name of a folder that makes way for its successor
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
@@ -25,21 +37,30 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary name keeps the suffix, which many writers go by. If the block
     raises, nothing is left behind and an earlier ``path`` stays as it was.
+
+    Raises:
+        DataError: A folder stands there, or nothing can be written there.
+        DiskFullError: There is no room for it.
     """
     target = Path(path)
-    _make_parent(target)
-    _clear_abandoned(target)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=_partial_prefix(target), suffix=target.suffix
-    )
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _new_parents_removed(target):
+        with _refusal_named(target):
+            if target.is_dir():
+                raise DataError(f"{target}: a folder stands there; name a file")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _clear_abandoned(target)
+            handle, name = tempfile.mkstemp(
+                dir=target.parent, prefix=_partial_prefix(target), suffix=target.suffix
+            )
+        os.close(handle)
+        partial = Path(name)
+        try:
+            with _full_disk_named(target):
+                yield partial
+                partial.chmod(0o644)
+                os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -55,18 +76,64 @@ def whole_folder(path: str | os.PathLike[str], mark: str | None = None) -> Itera
 
     Raises:
         DataError: Something else stands there, or no folder can be made there.
+        DiskFullError: There is no room for it.
     """
     target = Path(path)
-    _refuse_to_replace(target, mark)
-    _make_parent(target)
-    _clear_abandoned(target)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=_partial_prefix(target)))
+    if target.name in ("", ".."):
+        target = target.resolve()  # a partial folder needs a name to stand beside
+    with _new_parents_removed(target):
+        with _refusal_named(target):
+            _clear_abandoned(target)
+            _refuse_to_replace(target, mark)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=_partial_prefix(target)))
+        try:
+            with _full_disk_named(target):
+                yield partial
+                partial.chmod(0o755)
+                _exchange(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _new_parents_removed(target: Path) -> Iterator[None]:
+    """If the block raises, remove the folders above ``target`` that it made."""
+    absent = [folder for folder in target.parents if not os.path.exists(folder)]
     try:
-        yield partial
-        partial.chmod(0o755)
-        _exchange(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        yield
+    except BaseException:
+        for folder in absent:
+            with contextlib.suppress(OSError):  # another process has put something there
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _refusal_named(target: Path) -> Iterator[None]:
+    """Tell by the name of ``target`` why nothing can be made there."""
+    with _full_disk_named(target):
+        try:
+            yield
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            raise DataError(
+                f"{target}: nothing can be written there ({error.strerror}); name another place"
+            ) from None
+
+
+@contextmanager
+def _full_disk_named(target: Path) -> Iterator[None]:
+    """Tell by the name of ``target`` that there is no room for it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DiskFullError(
+            f"{target}: {os.strerror(error.errno)}; make room or name another place"
+        ) from None
 
 
 def _refuse_to_replace(target: Path, mark: str | None) -> None:
@@ -82,45 +149,56 @@ def _refuse_to_replace(target: Path, mark: str | None) -> None:
     )
 
 
-def _make_parent(target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"{target}: no folder can be made there ({error.strerror}); name another place"
-        ) from None
-
-
 def _partial_prefix(target: Path) -> str:
     """How the partial writes of this process to ``target`` begin: with its host and number."""
     return f".{target.name}.{_HOST}-{os.getpid()}-"
 
 
 def _clear_abandoned(target: Path) -> None:
-    """Remove what processes of this host that were killed left beside ``target``."""
+    """Remove what processes of this host that were killed left beside ``target``.
+
+    Where one was killed between moving the earlier folder away and putting its own there,
+    the earlier one comes back.
+    """
     own = re.compile(rf"{re.escape(f'.{target.name}.{_HOST}')}-(\d+)-")
-    for path in target.parent.iterdir():
+    for path in target.parent.iterdir() if target.parent.is_dir() else ():
         match = own.match(path.name)
         if match and not Path(f"/proc/{match.group(1)}").exists() and Path("/proc/self").exists():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
+            if not path.is_dir():
                 path.unlink(missing_ok=True)
+            elif path.name.endswith(OLD) and not target.exists():
+                with contextlib.suppress(OSError):  # another process has just done so
+                    os.replace(path, target)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _exchange(partial: Path, target: Path) -> None:
-    """Put ``partial`` in the place of ``target``; if that fails, ``target`` is as before."""
-    if not target.exists():
-        os.replace(partial, target)
-        return
-    old = partial.with_name(partial.name + ".old")
-    os.replace(target, old)
+    """Put ``partial`` in the place of ``target``; if that fails, ``target`` is as before.
+
+    Another process may do the same at once: the later one stays.
+    """
+    old = partial.with_name(partial.name + OLD)
+    try:
+        while not _moved(partial, target):
+            shutil.rmtree(old, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # another process moved it away
+                os.replace(target, old)
+    finally:
+        if old.exists() and not target.exists():
+            os.replace(old, target)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _moved(partial: Path, target: Path) -> bool:
+    """Move ``partial`` to where nothing or an empty folder stands; whether that was so."""
     try:
         os.replace(partial, target)
-    except OSError:
-        os.replace(old, target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
         raise
-    shutil.rmtree(old)
+    return True
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
@@ -133,14 +211,119 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file.
 
     Raises:
-        DataError: The file is missing or is not JSON.
+        DataError: The file is missing, larger than ``MOST_BYTES`` or not JSON, a number in it
+            is not finite, or a key stands twice.
     """
+    content = read_whole(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not readable as JSON ({error}); write it again") from None
+        return json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_without_repeats,
+            parse_constant=_finite,
+            parse_float=_finite,
+        )
+    except RecursionError:
+        reason = "nested too deeply"
+    except ValueError as error:
+        reason = str(error)
+    raise DataError(f"{path}: not readable as JSON ({reason}); write it again")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{twice!r} stands twice")
+    return entries
+
+
+def read_whole(
+    path: str | os.PathLike[str], most: int = MOST_BYTES, remedy: str = "write it again"
+) -> bytes:
+    """Content of a file that is to be small.
+
+    Args:
+        path: The file.
+        most: Bytes that it may hold.
+        remedy: What to do about another file, for the message.
+
+    Raises:
+        DataError: It is missing, no file, not readable, or larger.
+    """
+    size = _size_of_file(path, remedy)
+    if size > most:
+        raise DataError(f"{path}: holds {size:,} bytes; expected at most {most:,}; {remedy}")
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: not readable ({error.strerror}); {remedy}") from None
+
+
+def _size_of_file(path: str | os.PathLike[str], remedy: str) -> int:
+    """Bytes of a regular file: opening a pipe would wait for ever."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{path}: no such file; {remedy}") from None
+    except OSError as error:
+        raise DataError(f"{path}: not readable ({error.strerror}); {remedy}") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"{path}: no file but a folder, a pipe or a device; {remedy}")
+    return found.st_size
+
+
+def read_parquet(path: str | os.PathLike[str], remedy: str = "write it again") -> pd.DataFrame:
+    """Read a table.
+
+    Args:
+        path: The Parquet file.
+        remedy: What to do about another file, for the message.
+
+    Raises:
+        DataError: It is missing, or not readable as Parquet.
+    """
+    import pandas as pd
+
+    with _parquet_named(path, remedy):
+        return pd.read_parquet(path)
+
+
+def parquet_shape(
+    path: str | os.PathLike[str], remedy: str = "write it again"
+) -> tuple[int, list[str]]:
+    """Number of rows and names of the columns of a table, none of which is read.
+
+    Args, Raises: See ``read_parquet``.
+    """
+    import pyarrow.parquet
+
+    with _parquet_named(path, remedy):
+        footer = pyarrow.parquet.read_metadata(path)
+        return footer.num_rows, footer.schema.to_arrow_schema().names
+
+
+@contextmanager
+def _parquet_named(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
+    """Tell by the name of a table why it cannot be read."""
+    _size_of_file(path, remedy)
+    try:
+        yield
+    except Exception as error:  # pyarrow and pandas have many, some of several lines
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path}: not readable as Parquet ({reason}); {remedy}") from None
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as text; bytes that are no UTF-8 are spelt out, since no table can hold them."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

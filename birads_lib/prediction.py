@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from birads_lib.cascade import Cascade
 from birads_lib.errors import DataError
-from birads_lib.files import fingerprint, whole_file
+from birads_lib.files import fingerprint, shown, whole_file
 from birads_lib.tiles.pictures import open_pictures
 
 PART = 1024  # tiles; some 90 MB
@@ -70,7 +70,7 @@ def parts_of(
         for start in range(0, len(found.names), PART):
             rows = slice(start, start + PART)
             names = found.names[rows]
-            piece = Part([str(path)] * len(names), names, np.asarray(found.images[rows]))
+            piece = Part([shown(path)] * len(names), names, np.asarray(found.images[rows]))
             if sum(map(len, waiting)) + len(piece) > PART:
                 yield _joined(waiting)
                 waiting = []

@@ -172,8 +172,8 @@ run.show_figure(
 # ## Table 1 and Figure 7
 #
 # Every held-out infected tile is scored here, whether or not the gate would have let it through,
-# because that is how the paper counts (its matrix sums to all 7,239). What the two stages do
-# together is the next chapter's question.
+# because that is how the paper counts (its matrix sums to all 7,239). [](cascade.ipynb) asks what
+# the two stages do together.
 
 # %%
 held_out = (split == "held-out") & (lesion >= 0)
@@ -267,9 +267,10 @@ run.say(
 # %% [markdown]
 # ## What limits it
 #
-# A few hundred different lesions are little to learn shapes from, small inputs blur the margins
-# that tell benign from malignant, and inconspicuous lesions carry no sign. The last of these can
-# be measured where the simulation knows each lesion's contrast against its tissue.
+# Several tiles show the same lesion, so there are far fewer lesions than infected tiles to learn
+# shapes from. Small inputs blur the margins that tell benign from malignant. And a lesion of
+# low {term}`conspicuity` can hardly be seen. The last of these can be measured where the
+# simulation knows each lesion's contrast against its tissue.
 
 # %% tags=["hide-input"]
 truth = run.truth(SRC)
@@ -299,7 +300,7 @@ run.save_results(
 #
 # * The equations leave two readings open; both are built, one is the default.
 # * Four classes are two questions, lesion type and pathology; each has a score of its own.
-# * Next: [](cascade.ipynb), all three networks in a row.
+# * Next: [](explanations.ipynb), does the network look at the lesion?
 
 # %% [markdown]
 # ## Check yourself
@@ -323,8 +324,8 @@ run.save_results(
 # **Why is one-versus-rest accuracy of every class so much higher than overall accuracy?**
 #
 # :::{dropdown} Answer
-# A benign calcification called a benign mass is one mistake. Seen against the rest, it counts as
-# a mistake for these two classes and as *right* for the other two. With four classes and overall
+# A benign calcification called a benign mass is one mistake. In one-versus-rest accuracy it counts
+# as a mistake for these two classes and as *right* for the other two. With four classes and overall
 # accuracy $a$, the mean over classes is $1 - 2(1 - a)/4$. For the paper's Table 1, where
 # $a \approx 0.921$, that is $0.961$.
 # :::

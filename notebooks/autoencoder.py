@@ -9,8 +9,8 @@
 # %% [markdown]
 # # The denoising autoencoder
 #
-# **You will learn** how an autoencoder is taught to take noise out of a tile, what it takes out
-# besides, and how to measure both.
+# **You will learn** how an autoencoder is taught to take noise out of a tile, what else it takes
+# out, and how to measure both.
 #
 # **You need** [](data_merging.ipynb). **Time**: about two minutes on a laptop.
 #
@@ -224,7 +224,7 @@ run.save_results(
 # %% [markdown]
 # ## Summary
 #
-# * Denoising is judged by two numbers: what it takes out of added noise, and what it costs where
+# * Denoising is judged by two numbers: how much added noise it removes, and what it costs where
 #   none was added, which is how the cascade uses it.
 # * All tiles, denoised, are now kept for the next chapter, [](gate.ipynb).
 
@@ -234,9 +234,9 @@ run.save_results(
 # **Why is the network given a noisy tile, and not the clean one that it has to return?**
 #
 # :::{dropdown} Answer
-# To return what it was given, copying would do, and nothing would be learned about noise. With
-# noise in and the clean tile wanted, copying is punished. What helps is to know what tissue looks
-# like.
+# If it only had to return what it was given, copying would be enough, and it would learn nothing
+# about noise. When noise goes in and the clean tile is wanted, copying costs it. What helps is to
+# know what tissue looks like.
 # :::
 #
 # **How can the ratio of a tile as it is *fall* when it is denoised?**
@@ -250,9 +250,9 @@ run.save_results(
 # **One denoiser has the higher ratio. Is it the better one for calcifications?**
 #
 # :::{dropdown} Answer
-# Not for sure. The ratio is a mean over all pixels, and a calcification is a handful of them: it
-# may vanish and hardly move the mean. It has to be measured by itself; [](ablations.ipynb) does
-# so.
+# Not necessarily. The ratio is a mean over all pixels, and a calcification is a handful of them:
+# it may vanish and hardly move the mean. Calcifications have to be measured by themselves;
+# [](ablations.ipynb) does so.
 # :::
 
 # %% [markdown]

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # The cascade: all three in a row
 #
-# **You will learn** what remains of two good stages when one feeds the other, and what the
-# cascade does on a whole mammogram.
+# **You will learn** what remains of two stages when one feeds the other, and what the cascade does
+# on a whole mammogram.
 #
 # **You need** [](autoencoder.ipynb), [](gate.ipynb) and [](attention.ipynb).
 # **Time**: under a minute on a laptop.
@@ -51,7 +51,7 @@ store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 #
 # `Cascade` denoises a tile, asks the gate, and scores what the gate lets through. It saves to a
 # folder and loads from it; `birads predict` uses the same folder. It also keeps what the training
-# tiles looked like, in three ranges, so that a picture of another kind can be told.
+# tiles looked like, in three ranges, so that a picture of another kind can be recognised.
 
 # %%
 parts = {
@@ -167,10 +167,10 @@ run.show_figure(
 )
 
 # %% [markdown]
-# ## The way of one tile
+# ## One tile, step by step
 #
-# The same in steps, for one held-out tile of each class: as it is, denoised, what the gate says,
-# and, if it is let through, what the scorer says.
+# One held-out tile of each class: as it is, denoised, what the gate says, and, if the gate lets it
+# through, what the scorer says.
 
 # %% tags=["hide-input"]
 drawn = np.random.default_rng(SEED).permutation(len(actual))
@@ -243,6 +243,7 @@ run.save_results(
 #
 # * A cascade is at most as sensitive as its gate.
 # * What works on tiles of one source says little about whole mammograms of another.
+# * Next: [](ablations.ipynb), what each part is worth.
 
 # %% [markdown]
 # ## Check yourself
@@ -251,8 +252,8 @@ run.save_results(
 # tiles right. What share can end right after both?**
 #
 # :::{dropdown} Answer
-# At most the smaller of the two. At least $s + r - 1$, where each misses what the other has
-# right. In between everything is possible; only a count over both stages decides.
+# At most the smaller of the two. At least $s + r - 1$, if each is wrong only where the other is
+# right. Everything in between is possible; only a count over both stages decides.
 # :::
 #
 # **The scorer learned from infected tiles alone. What does it say of a false alarm?**
@@ -267,8 +268,8 @@ run.save_results(
 #
 # :::{dropdown} Answer
 # It is one scan of one woman; the windows overlap, and which of them show the lesion is not
-# counted. And if the networks learned from simulated tiles, the share says how they take to real
-# film, and little else.
+# counted. And if the networks learned from simulated tiles, the share says how they respond to
+# real film, and little else.
 # :::
 
 # %% [markdown]

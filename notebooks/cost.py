@@ -44,9 +44,9 @@ profile = run.path.name.split("-")[0]
 # ## Operations and bytes
 #
 # A network's work is counted from its layers: a convolution multiplies its kernel at each place of
-# its output. One product and one sum are one {term}`multiply-add`; where MobileNetV2
-# {cite:p}`sandler2018` and EfficientNet {cite:p}`tan2019` are described in "multiply-adds" or
-# "FLOPs", these are meant, and the same count gives the printed figures of both. Bytes are those
+# its output. One product and one sum are one {term}`multiply-add`. The papers on MobileNetV2
+# {cite:p}`sandler2018` and EfficientNet {cite:p}`tan2019` mean these by "multiply-adds" and
+# "FLOPs", and the same count gives the figures that they print. Bytes are those
 # of the features that each layer reads and writes, in float32, as if no two layers were merged.
 
 # %%
@@ -138,8 +138,8 @@ run.say(
 # Tiles times epochs times operations give the work; the operations a second give the hours. For
 # this processor they are those that each network reached above, at its smaller size: the
 # assumption is that a larger one keeps them. For a GPU nothing was measured. Its hours follow from
-# two figures of a data sheet, as if it reached them throughout, so they are a lower bound but for
-# caches; real trainings take a multiple. Epochs are the most that the profile allows.
+# two figures of a data sheet, as if it reached them throughout; so, caches aside, they are a lower
+# bound, and real trainings take a multiple. Epochs are the most that the profile allows.
 
 # %%
 gpu = Peaks(GPU_TERAFLOPS * 1e12, GPU_GIGABYTES * 1e9)
@@ -231,15 +231,16 @@ run.save_results(
 #
 # :::{dropdown} Answer
 # Only if both meet the roof of operations. A network with few operations a byte waits for memory,
-# and the processor idles meanwhile. MobileNetV2 saves multiply-adds by layers that do little with
+# and the processor is idle meanwhile. MobileNetV2 saves multiply-adds by layers that do little with
 # each number they read.
 # :::
 #
 # **Why does a training step count as three forward passes?**
 #
 # :::{dropdown} Answer
-# Forward; the gradient of the features, to hand on to the layer before; and the gradient of the
-# weights, to change them. Each multiplies as many pairs of numbers as the first.
+# There is the forward pass; then the gradient of the features, to hand on to the layer before; and
+# the gradient of the weights, to change them. Each multiplies as many pairs of numbers as the
+# first.
 # :::
 #
 # **The projection gives hours on a GPU that nobody here has used. What may be said of them?**

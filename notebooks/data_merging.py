@@ -56,8 +56,8 @@ run = Run(RUN, "data_merging", SEED)
 # `merge_tiles` reads all seven, checks the checksum, image size and label of every record, and
 # keeps for each tile where it came from.
 #
-# Whole {term}`scans <scan>` take another way. Each {term}`lesion` that has a place gives three
-# crops of 30 mm a side, at random positions, flipped and turned; films without a lesion give every
+# Whole {term}`scans <scan>` are cut first. Each {term}`lesion` whose place is known gives three
+# crops of 30 mm a side, at random positions, flipped and turned. Films without a lesion give every
 # window that shows enough breast.
 
 # %%
@@ -196,10 +196,9 @@ run.say(
 )
 
 # %% [markdown]
-# Two women are not a population: the real tiles bound how far off the simulation may be, they do
-# not prove that it is right. What the simulation gives in return is knowledge that no real set
-# has: which pixels are lesion, which tiles show the same lesion, and what each tile looks like
-# without noise.
+# Two women are not a population: the real tiles can show where the simulation is wrong, but not
+# that it is right. In return the simulation knows what no real set does: which pixels are lesion,
+# which tiles show the same lesion, and what each tile looks like without noise.
 
 # %%
 run.save_results(
@@ -280,10 +279,10 @@ run.save_results(
 # ```
 #
 # `test10` has no calcification, benign or malignant: labels 1 and 3 stand at 0. In `cv10` no
-# class is missing, but masses are rare: of the full set's 36 and 39 tiles, at three crops a
-# lesion, there are 12 and 13. Mind one thing: the Kaggle set's held-out arrays carry no names, so
-# there each tile counts as a lesion of its own, three times too many. Simulated tiles know
-# theirs.
+# class is missing, but masses are rare: the full set has 36 and 39 such tiles, so 12 and 13
+# lesions at three crops each. One caution: the Kaggle set's held-out arrays carry no names, so
+# there each tile counts as a lesion of its own, which is three times too many. Of simulated tiles
+# the lesion is known.
 # :::
 #
 # **2.** Cut tiles from one scan with `tile_positions(scan, stride=100)`. How many more do you

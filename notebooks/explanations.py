@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Explanations: does it look at the lesion?
 #
-# **You will learn** how a {term}`heat map` comes from attention and how from gradients, and how to
-# judge one by numbers and not by a few pictures.
+# **You will learn** how a {term}`heat map` is made from attention, and how from gradients, and how
+# to judge one by numbers and not by a few pictures.
 #
 # **You need** [](attention.ipynb). **Time**: under a minute on a laptop.
 #
@@ -121,7 +121,8 @@ if explain.CHANNEL in layers:
 # ## From pictures to numbers
 #
 # A few tiles with a bright patch near a lesion prove little: lesions lie near the middle of their
-# tiles. So two scores, over all tiles, each beside two guesses that look at no tile.
+# tiles. So there are two scores over all tiles, and beside each the scores of two guesses that
+# look at no tile.
 #
 # * **{term}`Pointing game <pointing game>`** {cite:p}`zhang2018`: is the largest value of the map
 #   on the lesion, or close to it? Where several pixels share the largest value, the share of them
@@ -167,7 +168,8 @@ run.show_table(
     explain.localisation_table(found),
     "localisation_figures",
     "The same as a table, with the paired differences to both guesses: means over tiles, 95 % "
-    "intervals by group. A difference whose interval holds 0 is none that was measured.",
+    "intervals by group. Where the interval of a difference holds 0, no difference has been "
+    "shown.",
 )
 
 # %% [markdown]
@@ -233,8 +235,8 @@ run.save_results(
 # %% [markdown]
 # ## Check yourself
 #
-# **Attention is nearly the same at every place of a tile, and still its picture has a bright
-# patch. Why?**
+# **Suppose attention is nearly the same at every place of a tile. Why does its picture still have
+# a bright patch?**
 #
 # :::{dropdown} Answer
 # Each map is spread over its own range, from dark to light, so the largest value is always light.
@@ -252,9 +254,9 @@ run.save_results(
 # **Suppose a map does find the lesions. Does the scorer decide by them?**
 #
 # :::{dropdown} Answer
-# Not yet shown. The map says where features are weighted, or where the score would change for a
-# small change of the features. Each feature sees more of the tile than its own cell. To learn
-# more, cover the lesion, or everything else, and see whether the answer changes.
+# That is not shown yet. The map says where features are weighted, or where the score would change
+# for a small change of the features. Each feature sees more of the tile than its own cell. To
+# learn more, cover the lesion, or everything else, and see whether the answer changes.
 # :::
 
 # %% [markdown]

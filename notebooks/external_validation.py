@@ -10,17 +10,18 @@
 # # External validation: another scanner, other women
 #
 # **You will learn** what becomes of a trained cascade on tiles of another source, how to see that
-# the source differs before anyone is misread, and how far a few women of that source mend it.
+# the source differs before anyone is misread, and how much a recalibration on a few women of that
+# source recovers.
 #
 # **You need** [](cascade.ipynb). **Time**: under a minute on a laptop.
 #
 # A held-out set comes from the same scanners and the same preparation as the training set. A
 # hospital's films do not. Here the cascade, as trained, reads a set that it never saw: the folder
 # given as `make book EXTERNAL=/path`, or else tiles simulated on a scanner that is none of the
-# training three. That scanner is brighter, flatter, noisier and a little out of focus, its women
-# are others, and its infected tiles take the same road to grey levels as its normal ones, so a
-# {term}`shortcut` that grey levels offer in training is of no use on it. It is made up: what it
-# does to a network shows what *can* happen, not how much any real scanner does.
+# training three. That scanner is brighter, flatter, noisier and a little out of focus, and its
+# tiles show other women. Its infected tiles take the same road to grey levels as its normal ones,
+# so a {term}`shortcut` that grey levels offer in training is of no use on it. The scanner is made
+# up: what it does to a network shows what *can* happen, not how much any real scanner does.
 
 # %% tags=["parameters"]
 RUN = "_build/run/paper"  # where this run writes
@@ -134,10 +135,10 @@ run.show_figure(
 )
 
 # %% [markdown]
-# Sensitivity, specificity and AUROC take infected and uninfected tiles apart, so another share of
-# infected tiles moves them only by chance. Precision it moves by its nature, and with it every
-# statement of the form "of those called infected". To compare precision, the share must be the
-# same.
+# Sensitivity, specificity and AUROC look at infected and at uninfected tiles separately, so another
+# share of infected tiles moves them only by chance. Precision depends on that share by definition,
+# and so does every statement of the form "of those called infected". To compare precision, the
+# share must be the same.
 
 # %% tags=["hide-input"]
 share = {name: (table["label"] > 0).mean() for name, table in judges.items()}
@@ -158,9 +159,9 @@ run.say(
 # %% [markdown]
 # ## How the source differs
 #
-# None of this needs a label or a network, only tiles. Uninfected tiles are set beside uninfected
-# ones and infected beside infected ones, so that another share of lesions does not pass for
-# another scanner. The held-out tiles show how much two sets of one source differ.
+# None of this needs a network, only tiles. Uninfected tiles are set beside uninfected ones and
+# infected beside infected ones, so that another share of lesions is not taken for another scanner.
+# The held-out tiles show how much two sets of one source differ.
 
 # %%
 training = (store.table["origin"] == "training").to_numpy()
@@ -176,6 +177,10 @@ samples = {
     for kind in ("uninfected", "infected")
 }
 normal = {part: np.asarray(tiles.images) for part, tiles in samples["uninfected"].items()}
+counts = [
+    {"groups": tiles.table["group"].nunique(), "tiles": len(tiles)} for tiles in PARTS.values()
+]
+drawn_by = " or ".join(sorted(set(map(metrics.intervals_in_words, counts))))
 
 # %% tags=["hide-input"]
 run.show_figure(
@@ -230,7 +235,7 @@ run.show_table(
         }
     ).T,
     "external_shift",
-    f"How the sources differ, at most {SAMPLE} tiles of each; 95 % intervals by group.",
+    f"How the sources differ, at most {SAMPLE} tiles of each, with {drawn_by}.",
     **marked,
 )
 
@@ -241,8 +246,8 @@ run.show_table(
 # on some women of the external set, whose findings are known. **{term}`Platt scaling`**
 # {cite:p}`platt1999`: a logistic regression of infected or not on the logit of the gate's
 # probability; the threshold stays as it was. Both are fitted on a few women and judged on all the
-# others; nobody is on both sides. As what a few women teach depends on who they are, they are
-# drawn again and again.
+# others; nobody is on both sides. What a few women teach depends on who they are, so they are drawn
+# many times.
 #
 # Few women may all be of one kind. A draw that leaves either side without infected or without
 # uninfected tiles teaches or judges nothing and is drawn again, so the results hold for a clinic
@@ -330,8 +335,9 @@ run.save_results(
 # * A held-out set of one's own source says little about another source; a set of that source
 #   does.
 # * That the source differs can be seen in its tiles before the network is believed.
-# * A few women can mend threshold and calibration; while they are few, how well is luck. What
-#   does not rank well needs training, not recalibration.
+# * Recalibration on a few women changes threshold and calibration; how well depends on which women
+#   they are, and the spread over draws shows by how much. What does not rank well needs training,
+#   not recalibration.
 
 # %% [markdown]
 # ## Check yourself
@@ -375,12 +381,12 @@ run.save_results(
 # kinds of tiles. Sensitivity, specificity, AUROC and balanced accuracy move by chance: the set is
 # drawn anew, with fewer infected tiles, so their intervals grow wider.
 #
-# The sentence below the first figure removes the chance from the comparison: it takes the
-# external sensitivity and specificity as they are, and changes the share alone.
+# The sentence below the first figure takes chance out of the comparison: it keeps the external
+# sensitivity and specificity as they are, and changes the share alone.
 # :::
 #
 # **2.** Give the scanner outside the focus and noise of the three (`FOCUS_BLUR`, `QUANTUM_NOISE`,
-# `GRAIN_NOISE`). How much of the loss was due to grey levels alone?
+# `GRAIN_NOISE`). How much of any loss was due to grey levels alone?
 #
 # :::{dropdown} Solution
 # The same women on the same film, in focus and less noisy:
@@ -408,9 +414,9 @@ run.save_results(
 # metrics.in_words(of_greys), metrics.in_words(recovered, "+.3f")
 # ```
 #
-# (`processes=1` matters: other processes would not know of the change.) The gate loses
+# (`processes=1` matters: other processes would not know of the change.) The loss is
 # `figures_of["internal held-out"]["gate, AUROC"]` less `figures_of["external"]["gate, AUROC"]`.
-# What is lost still with `of_greys` is due to brightness, contrast and the bend of the film
-# curve; `recovered` is what focus and noise had cost, on the same tiles. Only a part whose
-# interval leaves out 0 is more than chance.
+# What of it remains with `of_greys` is due to brightness, contrast and the bend of the film curve;
+# `recovered` is what focus and noise had cost, on the same tiles. Only a part whose interval leaves
+# out 0 is more than chance.
 # :::

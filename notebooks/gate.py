@@ -60,9 +60,9 @@ infected = (store.table["label"] > 0).astype(int).to_numpy()
 # %% [markdown]
 # ## Training
 #
-# Infected tiles are the smaller part, so each class weighs the same in sum. A tenth of the
-# training tiles, whole patients at a time, steers: the epoch with its lowest loss is kept. The
-# held-out tiles take no part.
+# Fewer tiles are infected, so the classes are weighted to count equally in the loss. A tenth of
+# the training tiles, drawn as whole {term}`groups <group>`, steers: the epoch with the lowest loss
+# on it is kept. The held-out tiles take no part.
 
 # %%
 shape = (INPUT_SIZE, INPUT_SIZE, 1)
@@ -137,7 +137,7 @@ run.show_table(
 # %% [markdown]
 # ## Every threshold at once
 #
-# A gate is one curve, not one point. The {term}`threshold` moves along it.
+# A gate has a whole curve of operating points. The {term}`threshold` picks one of them.
 
 # %%
 paper_gate = metrics.class_figures(paper.FIGURE_5).loc[1]
@@ -222,8 +222,8 @@ run.save_results(
 #
 # :::{dropdown} Answer
 # Nothing. AUROC says how well infected tiles are ranked above others. All probabilities may still
-# lie above one half, or all below. A threshold has to be chosen, and on other tiles than those
-# that judge it.
+# lie above one half, or all below. A threshold has to be chosen, on other tiles than those that
+# judge it.
 # :::
 #
 # **Why do the intervals draw whole groups of tiles?**
@@ -268,6 +268,6 @@ run.save_results(
 #
 # It is one point of the first curve above: go up to the paper's sensitivity, and read off how far
 # to the right you are. Beware: this threshold was chosen on the tiles that judge it, so the
-# specificity is a little too kind. For a fair figure choose it on the validation part, with
+# specificity is a little too high. For a fair figure choose it on the validation part, with
 # `apply_network(trained.model, tiles.where(steering))`, and judge it here.
 # :::

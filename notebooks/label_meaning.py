@@ -67,8 +67,8 @@ run.say(
 # ## Class by assessment
 #
 # A row is a class, a column is what the radiologist said. `BENIGN_WITHOUT_CALLBACK` is a finding
-# that was judged benign without a further examination; the data set counts it as benign. It stands
-# apart first. Under the paper's reading all counts would lie in the framed cells.
+# that was judged benign without a further examination; the data set counts it as benign. The figure
+# shows it apart. Under the paper's reading all counts would lie in the framed cells.
 
 # %% tags=["hide-input"]
 apart = pd.DataFrame(counts["by_assessment"]["all"]["callback_apart"], index=ASSESSMENTS).T
@@ -122,7 +122,7 @@ run.show_table(
 #   much as a difference of one.
 #
 # Beside them stands the best answer that looks at nothing: the same category every time. Category
-# 0 says "incomplete" and is no step on the scale, so the second column leaves it out.
+# 0 means "incomplete" and is no step on the scale, so the second column leaves it out.
 
 # %% tags=["hide-input"]
 columns = {
@@ -211,7 +211,7 @@ run.say(
 )
 
 # %% [markdown]
-# ## Could the category be had back?
+# ## Can the category be recovered?
 #
 # The data set's training files name patient, side and view of each tile, but not the lesion. Where
 # all lesions of an image have one assessment, the name is enough to look the category up.
@@ -251,16 +251,15 @@ run.save_results(counts)
 # :::{dropdown} Answer
 # Accuracy rewards the most common answer. Kappa asks for more than that: a constant answer has
 # kappa 0, because it knows nothing of the single lesion. The reading does know something, since
-# benign lesions get lower categories than malignant ones. It is only no substitute for the
-# category.
+# benign lesions get lower categories than malignant ones. But it is no substitute for the category.
 # :::
 #
 # **Why is quadratic-weighted kappa the larger one here?**
 #
 # :::{dropdown} Answer
-# It forgives neighbours. Calling a 3 a 4 costs a ninth of calling a 2 a 5, and the reading misses
-# by one step more often than by three. Which weighting is right depends on what a mistake costs,
-# so both are shown.
+# It counts near misses for little. Calling a 3 a 4 costs a ninth of calling a 2 a 5, and the
+# reading is off by one step more often than by three. Which weighting is right depends on what a
+# mistake costs, so both are shown.
 # :::
 #
 # **At category 3 more lesions are malignant here than the ACR's 2 %. Were the radiologists

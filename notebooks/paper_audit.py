@@ -10,7 +10,7 @@
 # # The paper's numbers, worked out again
 #
 # **You will learn** which printed numbers follow from one another, which do not, and how far a
-# pencil goes in checking a confusion matrix.
+# pencil goes in checking a {term}`confusion matrix`.
 #
 # **You need** [](../book/confusion_matrix.md) and [](cascade.ipynb).
 # **Time**: half a minute; no network is run.
@@ -110,8 +110,8 @@ run.show_table(
 # %% [markdown]
 # ## What holds
 #
-# The three figures of the gate in section IV follow from Figure 5. Precision and sensitivity of
-# Table 2 follow from Table 1.
+# The three figures of the gate in section IV follow from Figure 5. {term}`Precision <precision>`
+# and {term}`sensitivity` of Table 2 follow from Table 1.
 
 # %%
 printed = pd.Series(paper.GATE_TEXT, name="printed")
@@ -149,7 +149,8 @@ run.say(
 # ## What does not hold: accuracy, and a specificity
 #
 # In each row of Table 2 the last column is the first one times a hundred. The text calls it "the
-# overall proportion of true predictions", which is another quantity.
+# overall proportion of true predictions", which is another quantity, {term}`accuracy`. For a single
+# class, accuracy is {term}`one-versus-rest`.
 
 # %%
 versus = (100 * arithmetic.implied_table_2()["accuracy"]).map("{:.2f}".format)
@@ -389,8 +390,8 @@ run.save_results(
 # **Why do Figure 5 and Table 1 give a range for both stages together, and no value?**
 #
 # :::{dropdown} Answer
-# They say how many infected tiles the gate stops, and how many the scorer has wrong, and not how
-# many are both. The two groups may lie inside one another, or apart.
+# They say how many infected tiles the gate stops, and how many the scorer gets wrong, but not how
+# many are both. The same tiles may be in both counts, or quite different ones.
 # :::
 
 # %% [markdown]

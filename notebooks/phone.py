@@ -27,7 +27,7 @@ AGREEING = 8  # held-out tiles of each class that each form and Keras read
 FORMS = ["litert", "onnx", "openvino"]
 
 # %% tags=["hide-input"]
-from birads_lib import Cascade
+from birads_lib import Cascade, metrics
 from birads_lib.deployment import Exporter, read_export
 from birads_lib.quantization import FLOAT, INT8, drawn_tiles
 from birads_lib.study import figures, figures_phone, phone
@@ -72,10 +72,11 @@ run.show_table(
 # %% [markdown]
 # ## Eight bits
 #
-# A weight in float32 takes four bytes. In eight bits it takes one: a whole number $q$ that stands
-# for $s (q - z)$, with a scale $s$ and a zero point $z$ {cite:p}`jacob2018`. Weights get a scale
-# for each filter. Features get one for each layer; it is read off a few training tiles, which is
-# called *calibration*. Nothing is trained again, and no held-out tile takes part.
+# A weight in float32 takes four bytes. After {term}`quantisation` to eight bits it takes one: a
+# whole number $q$ that stands for $s (q - z)$, where $s$ and $z$ are a {term}`scale and a zero
+# point <scale and zero point>` {cite:p}`jacob2018`. Weights get a scale for each filter. Features
+# get one for each layer; it is read off a few training tiles, which is called {term}`calibration`.
+# Nothing is trained again, and no held-out tile takes part.
 #
 # What follows a network's last layer with weights stays in float in the ONNX form, so that its
 # answers are not rounded to bytes. Weights there use seven bits of their eight: processors without
@@ -96,11 +97,12 @@ run.show_table(sizes, "phone_sizes", "Size of each network in megabytes.", tiles
 
 # %%
 loss = phone.loss_table(exports)
+intervals = metrics.intervals_in_words(exports[FORMS[0], INT8]["quantization"]["loss"])
 run.show_figure(
     figures_phone.loss_rows(loss),
     "phone_loss",
-    "By how much each figure of merit changes in eight bits, with the 95 % interval of the paired "
-    "difference, by group; negative is worse.",
+    f"By how much each figure of merit changes in eight bits: paired differences with {intervals}; "
+    "negative is worse.",
     "Three rows, one a figure of merit, each with three points and their intervals around a line "
     "at zero, one point a form.",
 )
@@ -110,7 +112,7 @@ run.show_table(
     loss[[FLOAT, INT8, f"{INT8} - {FLOAT}"]],
     "phone_quality",
     "Quality in float and in eight bits on the same held-out tiles, and the paired difference, "
-    "with 95 % intervals by group.",
+    f"with {intervals}.",
 )
 
 # %%
@@ -147,19 +149,19 @@ run.say(phone.pace_sentence(exports))
 # %% [markdown]
 # ## What has to travel with it
 #
-# A network without its surroundings is a trap: fed with colours, or with values from 0 to 1, it
-# answers all the same. So each folder has a `manifest.json`, checked against a published schema. It
-# says what goes in and what comes out, in which order the networks run and how a tile is resized
-# between them, the threshold, the classes, the digest of every file, what the networks are for and
-# what not, how well they did on held-out tiles, and what eight bits cost.
+# A network without a description is a trap: fed with colours, or with values from 0 to 1, it
+# answers all the same. So each folder has a {term}`manifest`, `manifest.json`, checked against a
+# published schema. It says what goes in and what comes out, in which order the networks run and how
+# a tile is resized between them, the threshold, the classes, the digest of every file, what the
+# networks are for and what not, how well they did on held-out tiles, and what eight bits cost.
 
 # %% tags=["hide-input"]
-run.say(phone.manifest_excerpt(exports["litert", INT8]))
+run.say(phone.manifest_excerpt(exports[FORMS[0], INT8]))
 
 # %%
 run.save_results(
     {
-        "agreement": apart.to_dict("index"),
+        "agreement": apart.astype(object).where(apart.notna(), None).to_dict("index"),
         "megabytes": sizes.to_dict("index"),
         "eight_bits": phone.quantizations(exports),
     }
@@ -170,7 +172,7 @@ run.save_results(
 #
 # * `birads export` writes the cascade in three forms; `birads predict` reads each of them.
 # * Eight bits make the files smaller. What they cost in quality is measured on held-out tiles, in
-#   pairs, and stands in the manifest.
+#   pairs, and written into the manifest.
 # * Speed belongs to a processor. Measure it on the one that will run it.
 
 # %% [markdown]
@@ -180,8 +182,8 @@ run.save_results(
 #
 # :::{dropdown} Answer
 # Sums of floating-point numbers depend on their order, and each engine adds in the order that suits
-# its processor. Engines also merge layers, for instance a batch normalisation into the convolution
-# before it, and round once where others round twice.
+# its processor. Engines also merge layers, for instance a {term}`batch normalisation` into the
+# convolution before it, and round once where others round twice.
 # :::
 #
 # **Eight bits change some answers. Why is the difference measured in pairs, on the same tiles?**
@@ -195,8 +197,8 @@ run.save_results(
 # **Why may no held-out tile take part in the calibration, when nothing is trained?**
 #
 # :::{dropdown} Answer
-# Calibration chooses numbers of the network, scales, by looking at tiles. A scale chosen on the
-# tiles that judge it fits them a little better than it fits others, and the loss comes out too
+# Calibration sets numbers of the network, its scales, by looking at tiles. A scale chosen on the
+# tiles that judge it fits them a little better than it fits others, and the measured loss is too
 # small.
 # :::
 

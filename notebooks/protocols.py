@@ -15,17 +15,16 @@
 #
 # **You need** [](cascade.ipynb). **Time**: about a minute on a laptop.
 #
-# The networks are those of the chapters before; nothing is trained anew. One training saw some of
-# the training tiles. Three sets of tiles can judge it:
+# The networks are those of the chapters before; nothing is trained anew. They were trained once,
+# on part of the training tiles. Four sets of tiles judge them:
 #
 # * **the training tiles themselves**: the totals of the paper's Figures 5 and 7 are those of the
 #   whole training set;
-# * **a random tenth of the training records**, which it did not see, drawn whatever lesion they
-#   show, as most public notebooks do;
+# * **a random tenth of the training records**, which they did not see, drawn whatever lesion the
+#   records show, as most public notebooks do;
+# * **the validation part**, a tenth in whole {term}`groups <group>`: it chose the best epoch, so
+#   its figures are a little too high, but it shares no lesion with training;
 # * **the merged held-out set**, with other patients' lesions.
-#
-# A fourth stands beside them: the validation part, a tenth in whole groups. It chose the best
-# epoch, so it is a little too kind, but shares no lesion with training.
 
 # %% tags=["parameters"]
 SRC = "ddsm-mammography"  # folder the tiles came from
@@ -111,6 +110,7 @@ gate_by, scorer_by = (
     {name: scores["overall"] for name, scores in judged.items()}
     for judged in (judged_gate, judged_scorer)
 )
+intervals = " or ".join(sorted(set(map(metrics.intervals_in_words, judged_gate.values()))))
 
 # %% tags=["hide-input"]
 table = pd.DataFrame(
@@ -128,8 +128,7 @@ table = pd.DataFrame(
 run.show_table(
     table.rename_axis("judged by"),
     "protocols",
-    "The same two networks, one training, judged by four sets of tiles, with "
-    f"{' or '.join(sorted(set(map(metrics.intervals_in_words, judged_gate.values()))))}.",
+    f"The same two networks, one training, judged by four sets of tiles, with {intervals}.",
 )
 
 # %% tags=["hide-input"]
@@ -143,7 +142,7 @@ run.show_figure(
         }
     ),
     "protocols_points",
-    "One training, four judges: figures of merit with 95 % intervals.",
+    f"One training, four judges: figures of merit with {intervals}.",
     "Two panels of four points with error bars each: training tiles, random tenth, tenth by "
     "group, official held-out set.",
 )
@@ -192,20 +191,20 @@ run.say(
 # %% tags=["hide-input"]
 if memory:
     run.say(
-        "Between the random tenth and the official held-out set lie "
+        "The random tenth less the official held-out set: "
         + " and ".join(
             f"**{100 * points:+.1f} points** ({name})" for name, points in memory.items()
         )
         + ". Part of that may be memory of lesions, part the different tiles; the intervals above "
-        "say how well either is known."
+        "say how well each figure is known."
     )
 
 # %% [markdown]
 # ## Duplicates
 #
 # Exact copies share their pixels. Near ones share a {term}`perceptual hash` but for a few bits
-# (package `imagehash`). Judged tiles are hashed in all eight flips and turns: each lesion tile of a
-# part, and of its normal tiles a sample. They are compared with all training tiles of their kind.
+# (package `imagehash`). Judged tiles are hashed in all eight flips and turns: every lesion tile of
+# a part, and a sample of its normal tiles. They are compared with all training tiles of their kind.
 
 # %%
 digests = store.table["digest"]
@@ -231,7 +230,7 @@ run.show_table(
     ).rename_axis(["judged by", "tiles"]),
     "near_duplicates",
     f"Share of judged tiles within {NEAR_BITS} bits of a training tile of their kind, in any flip "
-    "or turn, with 95 % intervals by group.",
+    f"or turn, with {intervals}.",
     thousands=",",
     na_rep="",
 )
@@ -245,8 +244,8 @@ run.say(
 # ## The shortcut probe
 #
 # Positives and normals of the data set took different roads from film to file, which may offer a
-# {term}`shortcut`. How far does a
-# logistic regression get on a few plain numbers a tile, none of which looks at a lesion?
+# {term}`shortcut`. How far does a logistic regression get on a few plain numbers of each tile, none
+# of which looks at a lesion?
 
 # %%
 held_out = (split == "held-out").to_numpy()
@@ -285,11 +284,11 @@ run.show_table(
 )
 
 # %% [markdown]
-# The simulated set knows the answer. Normal tissue got its grey level by the scanner, infected
-# tissue one for all three scanners, so on each scanner the two were put apart by a known distance.
-# A probe that is taught and judged on one scanner alone should find more the farther apart they
-# are. Where they are close, what is left is the lesion itself, and that infected tissue was drawn
-# a little denser.
+# For simulated tiles the answer is known. Normal tissue got a mean grey level for each scanner,
+# infected tissue the same one on all three, so on each scanner the two differ by a known number of
+# grey levels. A probe that is trained and judged on one scanner alone should find more, the more
+# they differ. Where they are close, what is left is the lesion itself, and that infected tissue was
+# drawn a little denser.
 
 # %% tags=["hide-input"]
 truth = run.truth(SRC)
@@ -358,7 +357,7 @@ run.save_results(
 # * The same network has a different score for each set of tiles that may judge it.
 # * If records are drawn blindly, a share of $1 - f^2$ of the judged crops has a sibling in
 #   training; the smaller the share $f$ that is set aside, the more.
-# * Whatever a plain statistic of a tile scores above chance can be had without looking at a lesion.
+# * Whatever a plain statistic of a tile scores above chance is reached without looking at a lesion.
 
 # %% [markdown]
 # ## Check yourself
@@ -371,7 +370,7 @@ run.save_results(
 # scanners.
 # :::
 #
-# **The random tenth was never trained on. Why may it still be too kind?**
+# **The networks were never trained on the random tenth. Why may its score still be too high?**
 #
 # :::{dropdown} Answer
 # Wherever a lesion in it has another crop in training, the network may know *this* lesion, which
@@ -426,9 +425,9 @@ run.save_results(
 #     print(name, metrics.in_words(found))
 # ```
 #
-# Mean and deviation are now the same for all, and what the first probe still sees is what
-# rounding and clipping left. The histogram sees how a tile's greys lie around their mean. The
-# third is made of ratios, which evening hardly changes.
+# Mean and deviation are now the same for all, and the first probe sees only what rounding and
+# clipping left. The histogram sees how a tile's greys lie around their mean. The third is made of
+# ratios, which `evened` hardly changes.
 #
 # Then the gate. In the copy's [](gate.ipynb) add `evened` and, below `tiles = run.denoised()`,
 # the line `tiles = PreparedRows(tiles, evened)`; run all cells, and compare both gates tile by
@@ -440,6 +439,6 @@ run.save_results(
 # metrics.paired_difference([as_it_was], [even], "auroc")
 # ```
 #
-# What the difference says went with the greys. What the gate still knows above one half it has
+# The difference is what the grey levels had contributed. An AUROC above one half that remains comes
 # from texture and shape, of lesions or of the road that the tiles took.
 # :::

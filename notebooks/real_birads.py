@@ -122,19 +122,18 @@ if assessed.source == DRAWN:
 #
 # $$P(y > k) = \sigma(w \cdot V + b_k), \qquad b_2 \ge b_3 \ge b_4$$
 #
-# with one weight vector $w$ for all three {cite:p}`cao2020`. Here the biases are in order by
-# construction, so the differences, which are the probabilities of the categories, are never
-# negative. The loss is the binary crossentropy of each of the three.
+# with one weight vector $w$ for all three {cite:p}`cao2020`. The biases are built to be in order,
+# so the differences, which are the probabilities of the categories, are never negative. The loss
+# is the binary crossentropy of each of the three.
 #
 # ## A backbone that runs once
 #
 # The backbone is that of the trained scorer, and with `FROZEN = True` it stays as it is
-# ({term}`frozen`). Each tile
-# then gives the same features in every epoch, so they are computed once and kept on disk, under a
-# name made from the weights and the tiles. Only attention and the last layer learn: attention goes
-# on from the scorer's, the last layer is new. Tiles are not turned, and what the backbone
-# learned about C2 to C5 is all it can offer. `FROZEN = False` trains the whole network from there,
-# with turned tiles, at the full price of each epoch.
+# ({term}`frozen`). Each tile then gives the same features in every epoch, so they are computed once
+# and kept on disk, under a name made from the weights and the tiles. Only attention and the last
+# layer learn: attention starts from the scorer's, the last layer is new. Tiles are not turned, and
+# what the backbone learned about C2 to C5 is all it can offer. `FROZEN = False` trains the whole
+# network from there, with turned tiles, at the full price of each epoch.
 
 # %%
 scorer = read_model(run.models / "scorer.keras")
@@ -207,12 +206,14 @@ predictions = run.save_predictions(
     threshold=np.nan,
 )
 scores = metrics.evaluate(predictions, "birads")
+intervals = metrics.intervals_in_words(scores)
 
 # %% tags=["hide-input"]
 if not official:
     run.say(
         "No held-out tile has a category, so the scorer's validation part judges. It chose the "
-        "scorer's best epoch, so it is a little too kind; no group of it taught or steered here."
+        "scorer's best epoch, so the figures are a little too high; no group of it taught or "
+        "steered here."
     )
 
 # %% tags=["hide-input"]
@@ -231,9 +232,9 @@ run.show_figure(
 #
 # Kappa takes out the agreement that two readers with the same habits would have by chance. Linear
 # weights count a mistake by its distance, quadratic ones by the square of it. The network's answer
-# is the category at which its probabilities pass a half, the rule of {cite:t}`cao2020`: the median,
-# which is the least off on average and may lie between two categories that are likelier. Others
-# stand beside it:
+# is the category at which its probabilities, added up from 2 on, reach a half; the rule is that of
+# {cite:t}`cao2020`. This is the median: its mistakes are the smallest on average, but it may lie
+# between two categories that are more likely. Other answers stand beside it:
 #
 # * the network's most probable category;
 # * the class scorer's class plus one, which is how the paper reads C2 to C5;
@@ -261,8 +262,7 @@ table["best by true class"] = {name: metrics.in_words(found) for name, found in 
 run.show_table(
     table.rename(index=lambda name: name.replace("_", " ")),
     "birads_agreement",
-    f"Agreement with the BI-RADS category ({assessed.source}) on {judges}, with 95 % "
-    "intervals by group.",
+    f"Agreement with the BI-RADS category ({assessed.source}) on {judges}, with {intervals}.",
 )
 
 # %%
@@ -301,7 +301,7 @@ run.show_figure(
     malignancy_by_grade(malignancy),
     "birads_malignancy",
     "Malignant tiles among those given each BI-RADS category, observed and as the class scorer "
-    f"states it, over the ranges of the ACR; {judges}, 95 % intervals by group.",
+    f"states it, over the ranges of the ACR; {judges}, {intervals}.",
     "For each predicted category from two to five a shaded range, a round mark for the share "
     "observed and a diamond for the mean probability stated, with whiskers.",
     mark=MARK,
@@ -344,10 +344,10 @@ run.save_results(
 # %% [markdown]
 # ## Summary
 #
-# * Ordered categories want an ordered answer, and a measure that knows how far off it is.
+# * Ordered categories call for an ordered answer, and for a measure that counts how far off it is.
 # * A frozen backbone is run once; after that an epoch costs seconds.
-# * Drawn categories bound what can be reached, and the bound is known. Real ones may hold more
-#   than the class.
+# * With drawn categories the best result that can be reached is known. Real ones may hold more than
+#   the class.
 # * A range that holds in practice need not hold where cancers were collected.
 
 # %% [markdown]
@@ -356,9 +356,9 @@ run.save_results(
 # **Why does one weight vector $w$ serve all three thresholds?**
 #
 # :::{dropdown} Answer
-# So that the three curves only differ by a shift and never cross. With biases in order, "above 4"
-# is never likelier than "above 3", and no category gets a negative probability. Three vectors
-# could not promise that for every tile.
+# So that the three curves differ only by a shift and never cross. With biases in order, "above 4"
+# is never more likely than "above 3", and no category gets a negative probability. With three
+# vectors that would not be certain for every tile.
 # :::
 #
 # **For drawn categories the best answer by class is a ceiling. Why can no better network pass
@@ -370,8 +370,8 @@ run.save_results(
 # ceiling only by luck, on few tiles.
 # :::
 #
-# **The answer is the median of four probabilities. How can it be a category that is not the
-# likeliest?**
+# **The answer is the median under four probabilities. How can it be a category that is not the most
+# likely?**
 #
 # :::{dropdown} Answer
 # If 2 and 5 are both likely, the probabilities may pass one half at 3 or 4, though neither is
@@ -416,8 +416,8 @@ run.save_results(
 #
 # The mean is the answer with the smallest expected *squared* distance, the median that with the
 # smallest distance, and the most probable category is most often exactly right. So expect the
-# quadratic weights to like the mean, and plain accuracy to mind it: it answers 3 and 4 where the
-# others dare a 2 or a 5. The table says whether it is so here, and the intervals whether it is
+# quadratic weights to favour the mean, and plain accuracy to suffer: the mean answers 3 and 4 where
+# the others risk a 2 or a 5. The table says whether it is so here, and the intervals whether it is
 # more than luck.
 # :::
 #

@@ -48,7 +48,7 @@ stated, asked = ([v for v in verdicts if v.asked == own] for own in (False, True
 # "Reproduced" means that the 95 % {term}`interval <bootstrap interval>` measured on the held-out
 # tiles of the Kaggle set reaches the printed value, and that the network measured is the one the
 # paper describes, at its size. A smaller one on that set leaves the statement "not testable". On
-# any other tiles, simulated ones above all, the measured value is shown and the verdict stays
+# any other tiles, such as simulated ones, the measured value is shown and the verdict stays
 # "needs the Kaggle set". Where a statement is decided by arithmetic and the same figure was
 # measured, both are shown and the arithmetic decides. A dash means that there is nothing to show.
 
@@ -79,8 +79,8 @@ run.say(
 run.show_table(
     verdict_table(stated),
     "verdicts",
-    "Every statement with its verdict. Measured values on held-out tiles, with 95 % intervals by "
-    "group.",
+    "Every statement with its verdict. Measured values on held-out tiles, with 95 % intervals over "
+    "groups; where the set names no woman, a group is a single tile.",
     sortable=True,
     formatter={"chapter": page_link},
 )
@@ -97,7 +97,7 @@ run.show_table(
     verdict_table(asked),
     "verdicts_asked",
     "Questions of this study, which are no statements of the paper: differences on the same "
-    "held-out tiles, points, with 95 % intervals over patients and seeds.",
+    "held-out tiles, points, with 95 % intervals over groups and seeds.",
     sortable=True,
     formatter={"chapter": page_link},
 )
@@ -116,8 +116,8 @@ run.show_table(
 # set". Why?**
 #
 # :::{dropdown} Answer
-# It was measured on other tiles. That two numbers agree on different pictures shows neither that
-# the paper's holds nor that it does not.
+# It was measured on other tiles. If two numbers agree on different pictures, that shows neither
+# that the paper's number holds nor that it does not.
 # :::
 #
 # **Why does arithmetic decide where a figure was also measured?**

@@ -209,6 +209,15 @@ def test_every_make_command_that_is_named_exists(path: str) -> None:
     assert set(named) <= set(re.findall(r"^([a-z]+):", _makefile(), re.M))
 
 
+@pytest.mark.parametrize("path", ["README.md", "book/how_to_read.md"])
+def test_every_command_of_the_program_is_named(path: str) -> None:
+    source = (ROOT / "birads_lib" / "cli.py").read_text(encoding="utf-8")
+    commands = set(re.findall(r'_command\(\s*commands, "([a-z-]+)"', source)) - {"step"}
+    assert len(commands) > 10
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert [name for name in commands if not re.search(rf"(birads |`){name}\b", text)] == []
+
+
 def test_ci_ends_with_the_readmes_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert [line for line in script if "make" in line] == script[-1:] == ["make test"]

@@ -35,6 +35,8 @@ CODE = re.compile(r"^```python\n(.+?)^```$", re.M | re.S)
 CHANGE = re.compile(r"^```diff\n--- (\S+)\n\+\+\+ \1\n(.+?)^```$", re.M | re.S)
 TERM = re.compile(r"\{term\}`(?:[^`<]*<([^`>]+)>|([^`<]+))`")
 DOI = re.compile(r"10\.\d{4,9}/\S+")
+BOX_CLASS = re.compile(r"^\s*:class:[ \t]*(.*)$", re.M)
+LOOKS = {"important", "tip", "warning"}
 
 
 @functools.cache
@@ -104,6 +106,12 @@ def test_every_box_is_closed(name):
     """Sphinx does not warn: a box that stays open swallows the rest of its page."""
     lines = prose(name).splitlines()
     assert sum(x.startswith(":::{") for x in lines) == sum(x.rstrip() == ":::" for x in lines)
+
+
+@pytest.mark.parametrize("name", [*CHAPTERS, *PAGES])
+def test_every_box_has_a_look_that_the_theme_knows(name):
+    """What follows ``:class:`` on its line is taken for a class: text there would be lost."""
+    assert [found for found in BOX_CLASS.findall(prose(name)) if found not in LOOKS] == []
 
 
 # The code of solutions
@@ -255,8 +263,12 @@ def test_every_term_that_is_linked_is_explained(name):
     assert [term for term in linked if term.strip().lower() not in terms] == []
 
 
-def test_chapters_lead_to_the_glossary_and_its_entries_to_one_another():
-    assert sum("{term}`" in prose(name) for name in CHAPTERS) > len(CHAPTERS) / 2
+@pytest.mark.parametrize("name", [*LESSONS, "own_data", "extend"])
+def test_a_chapter_leads_to_the_glossary(name):
+    assert "{term}`" in prose(name)
+
+
+def test_entries_of_the_glossary_lead_to_one_another():
     assert prose("glossary").count("{term}`") > len(glossary_terms()) / 2
 
 

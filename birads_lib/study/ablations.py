@@ -12,6 +12,7 @@ import pandas as pd
 from birads_lib.errors import DataError
 from birads_lib.files import read_json, sha256
 from birads_lib.metrics import in_words
+from birads_lib.study.markup import plain
 from birads_lib.study.paper import ATTENTION_GAIN
 
 Pair = tuple[str, str]
@@ -71,8 +72,8 @@ def provenance(found: Results) -> str:
     )
     if found["complete"]:
         return f"{text} The sweep is complete."
-    absent = [f"{name} failed ({reason})" for name, reason in found["failed"].items()]
-    absent += [f"{training} has not finished" for training in found["missing"]]
+    absent = [f"{plain(name)} failed ({plain(why)})" for name, why in found["failed"].items()]
+    absent += [f"{plain(training)} has not finished" for training in found["missing"]]
     return f"{text}\n\n:::{{warning}}\n**The sweep is not complete**: {'; '.join(absent)}.\n:::"
 
 

@@ -19,6 +19,7 @@ from birads_lib.errors import ChapterError, DataError
 from birads_lib.files import whole_folder
 from birads_lib.study.demo import DEMO, write_demo
 from birads_lib.study.downloads import DOWNLOADS, copy_downloads
+from birads_lib.study.ledger import refuse_changed
 from birads_lib.study.notebooks import refuse_errors
 from birads_lib.study.pages import chapter_header, fill_page
 from birads_lib.study.profiles import BUILD, CHAPTERS
@@ -69,9 +70,11 @@ def build_book(run: Path, html: Path = HTML) -> Path:
         Path of the first page.
 
     Raises:
-        DataError: A chapter has not been executed, or the run lacks what a page shows.
+        DataError: A chapter has not been executed, the run lacks what a page shows, or its
+            files are not those that its ledger lists.
         ChapterError: A chapter holds an error, or the build warned or failed.
     """
+    refuse_changed(run)
     staging, repository = BUILD / "book", published_from()
     shutil.rmtree(staging, ignore_errors=True)
     stage_pages(run, staging)

@@ -23,6 +23,7 @@ from birads_lib.engines import OnnxNetwork
 from birads_lib.errors import DataError
 from birads_lib.files import read_json, whole_file, write_json
 from birads_lib.labels import CLASSES
+from birads_lib.study.profiles import BUILD
 from birads_lib.study.web import web_package
 from birads_lib.tiles.cbis import example_scans
 from birads_lib.tiles.crops import cut_tiles, tile_positions
@@ -41,6 +42,17 @@ ENGINE = (
 )
 """Files of ONNX Runtime Web that run networks on the processor."""
 LARGE = 1_000_000  # weights of one matrix from which on it is sent in half precision
+MOST_BYTES = 25_000_000
+"""Of a run's networks together, as they are sent; the page goes without larger ones."""
+# Sentences that `birads report` says too; its package may not be imported here.
+NEVER_SEEN = (
+    "They have never seen real tissue: what they say about a real picture shows how far a "
+    "simulation carries, and nothing about a woman."
+)
+UNCHECKED = (
+    "This model keeps no record of its training tiles, so nobody checked whether the picture is "
+    "like them."
+)
 OF_EACH_CLASS = 3  # simulated samples
 SEED = 0
 
@@ -56,7 +68,7 @@ class Sample:
 
 
 def write_demo(run: Path, target: Path) -> None:
-    """Write all that the page fetches.
+    """Write all that the page fetches; of networks too large for it, the sentence that says so.
 
     Args:
         run: A finished run's folder.
@@ -72,22 +84,75 @@ def write_demo(run: Path, target: Path) -> None:
             shutil.copy(path, target)
     cascade = run / "models" / "cascade"
     described = read_json(cascade / DESCRIPTION)
+    parts = {name: copy_network(cascade, name, target) for name in _parts(described)}
+    size = sum(part["bytes"] for part in parts.values())
+    if size > MOST_BYTES:
+        for part in parts.values():
+            (target / part["file"]).unlink()
+        write_json(target / MANIFEST, {"left_out": left_out(run, size)})
+        return
     copy_engine(target / "ort")
-    manifest = {
+    write_json(target / MANIFEST, manifest(run, described, parts, target))
+
+
+def manifest(
+    run: Path, described: dict[str, Any], parts: dict[str, Any], target: Path
+) -> dict[str, Any]:
+    """What the page has to know: networks, classes, sentences, samples, which are written too.
+
+    Args:
+        run: The run's folder.
+        described: Description of its cascade.
+        parts: What ``copy_network`` gave for each network, by name.
+        target: Folder that is written, with the engine in it.
+    """
+    simulated = described["about"].get("simulated")
+    return {
+        "left_out": None,
         "profile": run.name,
-        "simulated": described["about"].get("simulated"),
+        "simulated": simulated,
+        "origin": origin(run.name, simulated),
         "threshold": described["threshold"],
-        "parts": {name: copy_network(cascade, name, target) for name in _parts(described)},
+        "parts": parts,
         "engine_bytes": sum(path.stat().st_size for path in (target / "ort").iterdir()),
         "classes": [{"code": c.code, "title": c.title} for c in CLASSES],
         "tile": TILE,
-        "familiar": {
-            name: {"title": MEASURES[name], "low": low, "high": high}
-            for name, (low, high) in (described["familiar"] or {}).items()
-        },
+        "familiar": _familiar(described["familiar"]),
+        "unchecked": UNCHECKED,
         "samples": [write_sample(s, i, target) for i, s in enumerate(samples(run))],
     }
-    write_json(target / MANIFEST, manifest)
+
+
+def origin(profile: str, simulated: bool | None) -> str:
+    """What the networks learned from, to stand above whatever they say.
+
+    Args:
+        profile: Name of the run.
+        simulated: Whether its tiles were; ``None`` where that is not recorded.
+    """
+    if simulated is None:
+        return (
+            f"These networks, of the profile {profile}, keep no record of what they learned from."
+        )
+    kind = "simulated" if simulated else "real"
+    learned = f"These networks learned from {kind} tiles in the profile {profile}."
+    return f"{learned} {NEVER_SEEN}" if simulated else learned
+
+
+def left_out(run: Path, size: int) -> str:
+    """Why the page has no networks, and where they are.
+
+    Args:
+        run: The run's folder.
+        size: Bytes of its networks together.
+    """
+    place = BUILD / "run" / run.name / "models" / "cascade"
+    return (
+        f"The networks of this run have {size / 1e6:.1f} MB, more than the {MOST_BYTES / 1e6:.0f} "
+        f"MB that this page sends, so they do not run here. The study writes them to "
+        f"{place.as_posix()}, where “birads predict” and “birads report” run them on your own "
+        "computer. “make book PROFILE=laptop” makes a book with networks that this page runs."
+    )
 
 
 def copy_engine(target: Path) -> None:
@@ -161,6 +226,16 @@ def write_sample(sample: Sample, number: int, target: Path) -> dict[str, Any]:
 
 def _parts(described: dict[str, Any]) -> list[str]:
     return [name for name in PARTS if name in described["weights"]]
+
+
+def _familiar(ranges: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Ranges of the training tiles with the measures in words; ``None`` where none are known."""
+    if ranges is None:
+        return None
+    return {
+        name: {"title": MEASURES[name], "low": low, "high": high}
+        for name, (low, high) in ranges.items()
+    }
 
 
 def _simulated_samples(store: TileStore, rng: np.random.Generator) -> Iterator[Sample]:

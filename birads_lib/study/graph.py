@@ -244,7 +244,7 @@ def _closure(module: str) -> frozenset[str]:
     """A module and all of the package that it imports."""
     found, waiting = {module}, [module]
     while waiting:
-        for node in ast.walk(ast.parse(_path(waiting.pop()).read_text())):
+        for node in ast.walk(ast.parse(_path(waiting.pop()).read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith(PACKAGE.name):
                 for alias in node.names:
                     name = _defining(str(node.module), alias.name)
@@ -261,7 +261,7 @@ def _defining(module: str, name: str) -> str:
         return module
     if _path(f"{module}.{name}").exists():
         return f"{module}.{name}"
-    for node in ast.walk(ast.parse(_path(module).read_text())):
+    for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and name in [a.asname or a.name for a in node.names]:
             return _defining(str(node.module), name)
     return module
@@ -276,7 +276,7 @@ def _path(module: str) -> Path:
 @functools.cache
 def _syntax(module: str) -> str:
     """A module's code without comments and layout, and the data files that it names."""
-    tree = ast.parse(_path(module).read_text())
+    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
     texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
     named = [p for p in sorted(PACKAGE.rglob("*.json")) if p.name in texts]
     return fingerprint([module, ast.dump(tree), [sha256(path) for path in named]])

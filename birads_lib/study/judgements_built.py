@@ -6,7 +6,7 @@ that a run did not build, or that came out otherwise than described, decides not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -31,6 +31,9 @@ from birads_lib.tiles import layout
 
 B7 = "efficientnetb7"  # as Keras names it
 TOP_CLASSES = 1000  # of ImageNet, in the top that EfficientNetB7 comes with
+APPLICATION = "introduction-application"
+IN_BROWSERS = "onnx"  # the form that the page "Try it" runs; phones run it, too
+SAME = 1e-3  # largest difference of any probability between a form and Keras
 EQUATIONS = (*(f"equation-{k}" for k in range(1, 7)), "equation-6-second-line")
 LAYERS = tuple(f"scorer-layer-{k}" for k in range(1, 6))
 AUTOENCODER = (
@@ -48,6 +51,7 @@ def judgements_built(evidence: Evidence) -> dict[str, Judgement]:
         **_plain_network(read(BuiltPlain, attention, PLAIN)),
         **_gate(read(BuiltGate, evidence.results.get("gate"), TRAINED)),
         **_autoencoder(read(BuiltAutoencoder, evidence.results.get("autoencoder"), TRAINED)),
+        APPLICATION: _application(evidence.results.get("phone"), evidence.other_scorer()),
     }
 
 
@@ -220,6 +224,28 @@ def _autoencoder(built: BuiltAutoencoder | None) -> dict[str, Judgement]:
         ),
     }  # fmt: skip
     return {name: _as_described(*judged) for name, judged in found.items()}
+
+
+def _application(phone: Mapping[str, Any] | None, other: str) -> Judgement:
+    """The promise of an application, by the forms in which this run's cascade was written.
+
+    Args:
+        phone: Results of the chapter on the phone.
+        other: Why the scorer is not the printed one; empty if it is.
+    """
+    agreement = (phone or {}).get("agreement", {})
+    if IN_BROWSERS not in agreement:
+        return _not_built([APPLICATION], "a form for phones and browsers")[APPLICATION]
+    apart = [x for of_form in agreement.values() for x in of_form.values() if x is not None]
+    if max(apart) > SAME:
+        why = "The forms written here answer otherwise than the networks, so they decide nothing."
+        return Judgement(sorted(agreement), UNTESTABLE, why)
+    why = (
+        "Forms in which this run's cascade was written: ONNX runs in the browser, on the page Try "
+        f"it. No probability differs from that of Keras by more than {max(apart):.1g}. No phone "
+        f"was measured, and the networks learned from one data set, not various ones. {other}"
+    )
+    return Judgement(sorted(agreement), NOTE, why.strip())
 
 
 def _count(layers: Sequence[tuple[str, Shape]], kind: str) -> int:

@@ -11,7 +11,7 @@ from birads_lib.errors import DataError, StudyError
 from birads_lib.files import read_json, read_parquet, sha256, write_json
 from birads_lib.metrics import PREDICTION_COLUMNS, summarise
 from birads_lib.study.ablations import read_results
-from birads_lib.tiles.store import TileStore, verify_store
+from birads_lib.tiles.store import META, TABLE, TileStore, verify_store
 
 LEDGER = "results/ledger.json"
 METRICS = "results/metrics.json"
@@ -21,6 +21,8 @@ SWEPT = "sweep_"
 OF_A_RECORD = ("stage", "protocol", "split")
 """With the seed, what tells one record of metrics from another."""
 AGAIN = "run `birads study` again"
+STAMPS = "stamps"
+"""Folder whose files say which steps are done."""
 FOLDERS = ("models", "predictions", "figures", "results", "notebooks", "tiles")
 
 
@@ -28,11 +30,10 @@ def write_results(run: str | os.PathLike[str]) -> None:
     """Compute ``results/metrics.json`` from the predictions, then ``results/ledger.json``."""
     folder = Path(run)
     write_json(folder / METRICS, metrics_of(folder))
-    files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
-    write_json(
-        folder / LEDGER,
-        {"run": folder.name, "data": TileStore.open(folder / "store").digest, "files": files},
-    )
+    stores = {name: TileStore.open(path).digest for name, path in _stores(folder).items()}
+    files = {name: sha256(path) for name, path in _files(folder).items()}
+    listed = {"run": folder.name, "data": stores[STORES[0]], "stores": stores, "files": files}
+    write_json(folder / LEDGER, listed)
 
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:
@@ -58,37 +59,71 @@ def verify_run(run: str | os.PathLike[str]) -> list[str]:
         DataError: Not a finished run.
     """
     folder = Path(run)
-    files = _listed_files(folder)
-    stores = [folder / name for name in STORES if (folder / name).is_dir()]
-    found = [line for store in stores for line in verify_store(TileStore.open(store))]
-    for name, digest in files.items():
-        path = folder / name
-        if not path.is_file():
-            found.append(f"{path}: missing")
-        elif sha256(path) != digest:
-            found.append(f"{path}: changed since the run")
+    ledger = _read_ledger(folder)
+    opened = {name: TileStore.open(path) for name, path in _stores(folder).items()}
+    found = [line for store in opened.values() for line in verify_store(store)]
+    found += _other_stores(folder, ledger, opened)
+    found += _other_files(folder, ledger["files"])
     written, recomputed = _written_metrics(folder / METRICS), metrics_of(folder)
     found += [f"{folder / METRICS}: {line}" for line in differing_records(written, recomputed)]
     return found + _changed_sweeps(folder)
 
 
-def _listed_files(folder: Path) -> dict[str, str]:
-    """Files of a run and their digests, as its ledger has them.
+def refuse_changed(run: str | os.PathLike[str]) -> None:
+    """Refuse a run whose files are not those that its ledger lists.
+
+    Tiles and metrics are left to ``verify_run``, which takes longer.
 
     Raises:
-        DataError: There is no ledger, it is damaged, or names a file outside of the run.
+        DataError: A file is missing, has changed, or is not listed; or not a finished run.
+    """
+    folder = Path(run)
+    found = _other_files(folder, _read_ledger(folder)["files"])
+    if found:
+        more = f", and {len(found) - 1} more" if found[1:] else ""
+        raise DataError(f"{found[0]}{more}; remove {folder / STAMPS} and {AGAIN}")
+
+
+def _other_stores(
+    folder: Path, ledger: Mapping[str, Any], opened: Mapping[str, TileStore]
+) -> list[str]:
+    """One line for each store of a run that is not there, or not the one that it worked on."""
+    digests = {name: store.digest for name, store in opened.items()}
+    names = [n for n in STORES if digests.get(n) != ledger["stores"].get(n)]
+    told = {name: "not the tiles of this run" if name in digests else "missing" for name in names}
+    return [f"{folder / name}: {why}" for name, why in told.items()]
+
+
+def _other_files(folder: Path, listed: Mapping[str, str]) -> list[str]:
+    """One line for each file of a run that is missing, changed, or not in its ledger."""
+    found = []
+    for name, digest in listed.items():
+        path = folder / name
+        if not path.is_file():
+            found.append(f"{path}: missing")
+        elif sha256(path) != digest:
+            found.append(f"{path}: changed since the run")
+    unlisted = _files(folder).keys() - listed.keys()
+    return found + [f"{folder / name}: not written by the run" for name in sorted(unlisted)]
+
+
+def _read_ledger(folder: Path) -> dict[str, Any]:
+    """A run's ledger, whose ``stores`` and ``files`` are digests by name.
+
+    Raises:
+        DataError: There is none, it is damaged, or names a file outside of the run.
     """
     path = folder / LEDGER
     if not path.is_file():
         raise DataError(f"{folder}: no {LEDGER}; give a store or a finished run")
     ledger = read_json(path)
-    files = ledger.get("files") if isinstance(ledger, dict) else None
-    if not isinstance(files, dict):
-        raise DataError(f"{path}: lists no files; {AGAIN}")
-    for name in files:
+    for what in ("files", "stores"):
+        if not isinstance(ledger, dict) or not isinstance(ledger.get(what), dict):
+            raise DataError(f"{path}: lists no {what}; {AGAIN}")
+    for name in ledger["files"]:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(f"{path}: names {name!r}, which lies outside of the run; {AGAIN}")
-    return files
+    return ledger
 
 
 def _written_metrics(path: Path) -> list[dict[str, Any]]:
@@ -161,20 +196,39 @@ def _changed_values(old: Any, new: Any, place: str = "") -> list[str]:
 
 
 def _changed_sweeps(folder: Path) -> list[str]:
-    """One line for each sweep whose predictions are not those that it was collected from."""
+    """One line for each sweep whose predictions are not those that it was collected from.
+
+    And for each training of a sweep whose answers are not those noted beside them.
+    """
     found = []
     for path in sorted((folder / "results").glob(f"{SWEPT}*.json")):
         try:
             read_results(folder, path.stem.removeprefix(SWEPT))
         except DataError as error:
             found.append(str(error))
+    for path in sorted((folder / "sweeps").glob("*/*/*.parquet")):
+        note = path.with_suffix(".json")
+        said = read_json(note) if note.is_file() else None
+        known = isinstance(said, dict) and ("failed" in said or said.get("table") == sha256(path))
+        if not known:
+            found.append(f"{path}: not what {note.name} beside it says; run `birads sweep` again")
     return found
 
 
-def _files(folder: Path) -> list[Path]:
-    return [
-        path
-        for name in FOLDERS
-        for path in sorted((folder / name).rglob("*"))
-        if path.is_file() and path != folder / LEDGER and not path.name.startswith((".", SWEPT))
-    ]
+def _stores(folder: Path) -> dict[str, Path]:
+    """The run's stores that are there, by name."""
+    return {name: folder / name for name in STORES if (folder / name).is_dir()}
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Files that a run answers for, by their path within it; a store answers for its images."""
+    paths = [path / name for path in _stores(folder).values() for name in (META, TABLE)]
+    paths += [path for name in FOLDERS for path in sorted((folder / name).rglob("*"))]
+    found = {path.relative_to(folder): path for path in paths if path.is_file()}
+    return {
+        place.as_posix(): path
+        for place, path in found.items()
+        if place != Path(LEDGER)
+        and not place.name.startswith(SWEPT)
+        and not any(part.startswith(".") for part in place.parts)
+    }

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 import pandas as pd
@@ -38,6 +39,7 @@ from birads_lib.study.downloads import (
 )
 from birads_lib.study.judgements import FAILS, HOLDS, NOTE, UNTESTABLE
 from birads_lib.study.machine import TIMINGS
+from birads_lib.study.markup import code, plain
 from birads_lib.study.notebooks import run_parameters
 from birads_lib.study.profiles import CHAPTERS, DATA, NOTEBOOKS
 from birads_lib.study.questions import PREFIX
@@ -109,7 +111,7 @@ def file_link(place: str, text: str) -> str:
 
     HTML, since Sphinx would take the file for a page that it does not know.
     """
-    return f'<a href="../{DOWNLOADS}/{place}" download>{text}</a>'
+    return f'<a href="../{DOWNLOADS}/{quote(place)}" download>{plain(text)}</a>'
 
 
 def chapter_link(chapter: str, text: str) -> str:
@@ -212,8 +214,8 @@ def _chain_in_words(run: Path) -> str:
         f"**{100 * right['value']:.1f} %**\n\n"
         f"{SIMULATED_TILES if simulated else REAL_TILES}\n\n"
         "of the infected held-out tiles end in their right class after all three networks"
-        f"{_interval(right)}. Profile {run.name}{_warning(run)}. The paper prints no such figure; "
-        f"its matrices bound it to {low:.1f} to {high:.1f} %."
+        f"{_interval(right)}. Profile {plain(run.name)}{_warning(run)}. The paper prints no such "
+        f"figure; its matrices bound it to {low:.1f} to {high:.1f} %."
     )
 
 
@@ -277,7 +279,7 @@ def _machine_table(machine: Mapping[str, Any], steps: Sequence[str]) -> str:
         *machine["packages"].items(),
     ]
     named = [("steps", ", ".join(steps))] if steps else []
-    return table(("what", "which"), [*named, *facts])
+    return table(("what", "which"), [map(plain, fact) for fact in [*named, *facts]])
 
 
 def status_run(run: Path) -> str:
@@ -287,7 +289,7 @@ def status_run(run: Path) -> str:
     return table(
         ("what", "which"),
         [
-            ("profile", data["profile"]),
+            ("profile", plain(data["profile"])),
             ("tiles", f"{data['tiles']:,}, {'simulated' if data['simulated'] else 'real'}"),
             ("digest of the data", f"`{data['data_digest']}`"),
             ("digest of the cascade", f"`{model['model_digest']}`"),
@@ -310,7 +312,7 @@ def read_timings(run: Path) -> list[dict[str, Any]]:
 def _step_name(step: str) -> str:
     if step == PAGES:
         return "the pages, when last built"  # before this page was written
-    return chapter_link(step, step.replace("_", " ")) if step in CHAPTERS else step
+    return chapter_link(step, step.replace("_", " ")) if step in CHAPTERS else plain(step)
 
 
 def minutes(seconds: float) -> str:
@@ -346,7 +348,7 @@ def _figure_row(figure: Mapping[str, Any], linked: bool, offered: set[str]) -> l
     name = figure["name"]
     files = [f"{name}.{end}" for end in ("json", "svg", "csv") if f"{name}.{end}" in offered]
     return [
-        f"[`{name}`](#fig-{name})" if linked else f"`{name}`",
+        f"[{code(name)}](#fig-{name})" if linked else code(name),
         figure["caption"].split(" [")[0],
         short(figure["sha256"]),
         ", ".join(file_link(f"figures/{file}", file.rsplit(".")[-1].upper()) for file in files),
@@ -361,8 +363,8 @@ def _made_by(chapter: str, figures: Sequence[Mapping[str, Any]], run: Path) -> s
         return f"{links} shows no figure or table in this run."
     seeds, data, commits = (_each(figures, key) for key in ("seed", "data", "commit"))
     return (
-        f"{links} made them with profile {run.name}, seed {', '.join(map(str, seeds))}, data "
-        f"{', '.join(map(short, data))}, at commit {', '.join(map(short, commits))}."
+        f"{links} made them with profile {plain(run.name)}, seed {', '.join(map(str, seeds))}, "
+        f"data {', '.join(map(short, data))}, at commit {', '.join(map(short, commits))}."
     )
 
 
@@ -374,7 +376,7 @@ def _each(figures: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
 def _parameters(notebook: NotebookNode) -> str:
     """What a chapter ran with, folded away."""
     values = {k: v for k, v in run_parameters(notebook).items() if k not in PLACES}
-    said = ", ".join(f"`{name} = {value!r}`" for name, value in values.items())
+    said = ", ".join(code(f"{name} = {value!r}") for name, value in values.items())
     return f":::{{dropdown}} Parameters of this run\n{said or 'None.'}\n:::\n"
 
 
@@ -394,7 +396,7 @@ def predictions(run: Path) -> str:
     """The run's tables of predictions with their size and digest."""
     rows = [
         (
-            f"`{path.stem}`",
+            code(path.stem),
             f"{file_link(f'predictions/{path.name}', 'Parquet')}, "
             f"{file_link(f'predictions/{path.stem}.csv', 'CSV')}",
             f"{len(read):,}",
@@ -506,7 +508,7 @@ def data_run(run: Path) -> str:
     kind = "simulated" if facts["simulated"] else "real"
     return (
         f"{facts['tiles']:,} {kind} tiles of {facts['groups']:,} groups, profile "
-        f"{facts['profile']}, digest {short(facts['data_digest'])}.\n\n"
+        f"{plain(facts['profile'])}, digest {short(facts['data_digest'])}.\n\n"
         + table(("Label", "Class", *parts), rows)
     )
 
@@ -551,9 +553,9 @@ def model_metrics(run: Path) -> str:
     kind = "**simulated** tiles" if facts["simulated"] else "real tiles"
     intervals = " or ".join(sorted(set(map(intervals_in_words, official))))
     return (
-        f"Measured on held-out {kind}, protocol `official`, profile {facts['profile']}, with "
-        f"{intervals}; cascade {short(facts['model_digest'])}, data "
-        f"{short(facts['data_digest'])}. All others, by class and protocol, are in "
+        f"Measured on held-out {kind}, protocol `official`, profile "
+        f"{plain(facts['profile'])}, with {intervals}; cascade {short(facts['model_digest'])}, "
+        f"data {short(facts['data_digest'])}. All others, by class and protocol, are in "
         f"{file_link(MODEL_CARD, MODEL_CARD)}.\n\n"
         + table(("figure", *(f"{m['stage']}, {m['tiles']:,} tiles" for m in official)), rows)
     )

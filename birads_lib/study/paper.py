@@ -184,6 +184,8 @@ _TEXT: tuple[tuple[str, str, str, float | str | tuple[float, ...], str, str], ..
      7, "categories", "structure"),
     ("introduction-order", "As the number increases, the malignancy also increases", "I",
      "rising from 0 to 6", "", "structure"),
+    ("introduction-application", "used as an application on a mobile phone or a web page", "I",
+     "mobile phone or web page", "", "structure"),
     ("introduction-three-sections", "divided into three sections", "I",
      3, "sections", "structure"),
     # II. Literature

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import jsonschema
 import yaml
 
 from birads_lib.errors import DataError, UsageError, one_of
-from birads_lib.files import fingerprint, read_json, sha256, write_json
+from birads_lib.files import fingerprint, read_json, read_whole, sha256, write_json
 
 DATA = "data"
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -38,6 +39,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "label_meaning",
         "paper_audit",
         "explanations",
+        "phone",
     ),
 }
 """The chapters that compute, and the steps that each builds on."""
@@ -47,9 +49,17 @@ KAGGLE = "skooch/ddsm-mammography"
 BUILD = Path("_build")
 NOTEBOOKS = Path("notebooks")
 
+MOST_YAML = 1 << 20  # bytes of a YAML file
+MOST_ENTRIES = 100_000  # of a YAML file, each counted wherever an alias repeats it
+SHOWN = 200  # characters of a schema's complaint, which may repeat a whole entry
+NOT_FINITE = {".inf", "-.inf", "+.inf", ".nan"}
+
+NAME = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"}
+"""Schema of a name that becomes part of a path."""
 _VALUE = {"type": ["number", "string", "boolean", "array", "null"]}
 SCHEMA = {
     "type": "object",
+    "propertyNames": NAME,
     "additionalProperties": {
         "type": "object",
         "required": ["about", "data", "chapters"],
@@ -106,19 +116,71 @@ def read_yaml(path: str | os.PathLike[str], schema: dict[str, Any]) -> Any:
     """Read a YAML file of the project and check it.
 
     Raises:
-        DataError: Missing, not YAML, or not as the schema wants it.
+        DataError: Missing, not YAML, a key stands twice, a number is not finite, aliases
+            make it endless, or not as the schema wants it.
     """
+    content = read_whole(path, MOST_YAML, "run from the project's folder")
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        raw = _load_yaml(content.decode("utf-8"))
         jsonschema.validate(raw, schema)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; run from the project's folder") from None
-    except yaml.YAMLError as error:
-        raise DataError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    except RecursionError:
+        raise DataError(f"{path}: not YAML (nested too deeply); correct it") from None
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not YAML ({reason}); correct it") from None
     except jsonschema.ValidationError as error:
         place = "/".join(map(str, error.absolute_path)) or "top level"
-        raise DataError(f"{path}: {place}: {error.message}; correct this entry") from None
+        raise DataError(f"{path}: {place}: {error.message:.{SHOWN}}; correct this entry") from None
     return raw
+
+
+def _load_yaml(text: str) -> Any:
+    """``yaml.safe_load`` of finite numbers and ends, where no key stands twice.
+
+    Raises:
+        yaml.YAMLError, ValueError, RecursionError: It is not YAML, or not such YAML.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _count_entries(root, {})
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _count_entries(node: yaml.Node, known: dict[int, int]) -> int:
+    """Entries of a node, those of an alias counted again; ``known`` holds nodes seen before."""
+    if id(node) in known:
+        if not known[id(node)]:
+            raise ValueError(f"{_line(node)}: an alias within what it stands for")
+        return known[id(node)]
+    known[id(node)] = 0  # until it is counted
+    known[id(node)] = 1 + sum(_count_entries(part, known) for part in _parts(node))
+    if known[id(node)] > MOST_ENTRIES:
+        raise ValueError(f"{_line(node)}: more than {MOST_ENTRIES:,} entries")
+    return known[id(node)]
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    """The nodes within a node."""
+    if isinstance(node, yaml.SequenceNode):
+        return node.value
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, count in Counter(keys).items():
+            if count > 1:
+                raise ValueError(f"{_line(node)}: {key!r} stands twice")
+        return [part for pair in node.value for part in pair]
+    if node.tag.endswith(":float") and node.value.lower() in NOT_FINITE:
+        raise ValueError(f"{_line(node)}: {node.value} is no finite number")
+    return []
+
+
+def _line(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"
 
 
 def read_profiles(path: str | os.PathLike[str] = "profiles.yml") -> dict[str, Profile]:
@@ -198,7 +260,8 @@ def data_folder(profile: Profile, data: str | None, build: Path = BUILD) -> Path
 def data_digest(folder: str | os.PathLike[str], build: Path = BUILD) -> str:
     """SHA-256 over the files of a data folder, by relative name and content.
 
-    A file whose size and time of change are known from an earlier call is not read again.
+    A file whose size and times of change are known from an earlier call is not read again.
+    One of these times is the system's own, which no program that copies files sets back.
 
     Raises:
         DataError: No such folder, or nothing in it.
@@ -207,11 +270,11 @@ def data_digest(folder: str | os.PathLike[str], build: Path = BUILD) -> str:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give the unpacked data set")
     remembered = build / "digests.json"
-    known = read_json(remembered) if remembered.exists() else {}
+    known = _remembered_digests(remembered)
     digests, seen = {}, {}
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
         stat = path.stat()
-        key = f"{path.resolve()}\t{stat.st_size}\t{stat.st_mtime_ns}"
+        key = f"{path.resolve()}\t{stat.st_size}\t{stat.st_mtime_ns}\t{stat.st_ctime_ns}"
         seen[key] = known.get(key) or sha256(path)
         digests[path.relative_to(root).as_posix()] = seen[key]
     if not digests:
@@ -219,3 +282,12 @@ def data_digest(folder: str | os.PathLike[str], build: Path = BUILD) -> str:
     if not seen.keys() <= known.keys():
         write_json(remembered, {**known, **seen})
     return fingerprint(digests)
+
+
+def _remembered_digests(path: Path) -> dict[str, str]:
+    """Digests by path, size and times from earlier calls; none where they cannot be read."""
+    try:
+        found = read_json(path)
+    except DataError:
+        return {}
+    return found if isinstance(found, dict) else {}

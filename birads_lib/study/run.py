@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import subprocess
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pandas as pd
 from IPython.core.getipython import get_ipython
 from IPython.display import HTML, Image, Markdown, display
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from birads_lib.files import sha256, whole_file, write_json
 from birads_lib.labels import LESION_CODES
@@ -85,7 +87,7 @@ class Run:
 
     def denoised(self) -> ImageRows:
         """The denoised tiles, uint8 (N, S, S), in the store's order, read as they are needed."""
-        return streamed(load_array(self.denoised_path, mmap_mode="r"))
+        return streamed(load_array(self.denoised_path))
 
     def save_predictions(
         self, name: str, tiles: pd.DataFrame, scores: pd.DataFrame, **facts: Any
@@ -184,7 +186,8 @@ class Run:
             tiles: Whether its numbers were measured on the run's tiles.
             sortable: Whether a click on a heading sorts it on the page.
             mark, simulated: As of ``show_figure``.
-            formats: For ``Styler.format``, such as ``precision``.
+            formats: For ``Styler.format``, such as ``precision``. Cells and headings show
+                as they are; HTML comes from a formatter alone.
         """
         path = self.figures / f"{name}.csv"
         with whole_file(path) as partial:
@@ -200,13 +203,16 @@ class Run:
         }
         write_json(path.with_suffix(".json"), described)
         back = f' <a href="{MAP}.html">{MAP_TITLE}</a>.' if OF_THE_PAPER.fullmatch(name) else ""
-        style = table.style.set_caption(full + back).format(**formats)
+        style = escaped(table, **formats).set_caption(escape(full, quote=False) + back)
         kind = "table sortable" if sortable else "table"
-        html = style.to_html(table_uuid=name, table_attributes=f'class="{kind}"')
-        display(HTML(BLANK_HEADING.sub(r"<td\1></td>", html)), metadata={TABLE_KEY: name})
+        page = style.to_html(table_uuid=name, table_attributes=f'class="{kind}"')
+        display(HTML(BLANK_HEADING.sub(r"<td\1></td>", page)), metadata={TABLE_KEY: name})
 
     def say(self, text: str) -> None:
-        """Show a sentence whose numbers come from results, as Markdown."""
+        """Show a sentence whose numbers come from results, as Markdown.
+
+        Names and texts that come from data go into it by ``markup.plain`` or ``markup.code``.
+        """
         display(Markdown(text))
 
     def _mark(self, tiles: bool, mark: str | None, simulated: bool | None) -> str:
@@ -243,6 +249,15 @@ class Run:
         return (
             f"[{facts['chapter']}, profile {facts['profile']}, {data}commit {facts['commit'][:8]}]"
         )
+
+
+def escaped(table: pd.DataFrame, **formats: Any) -> Styler:
+    """A table in whose cells, headings and names of headings nothing is taken for HTML."""
+    style = table.style.format(escape="html", **formats)
+    for axis in (0, 1):
+        style.format_index(escape="html", axis=axis)
+        style.format_index_names(escape="html", axis=axis)
+    return style
 
 
 def _sentence(mark: str) -> str:

@@ -7,7 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from birads_lib.errors import DataError
+from birads_lib.errors import DataError, UsageError
 from birads_lib.study.book import HTML
 
 HOST = "127.0.0.1"
@@ -36,7 +36,11 @@ def book_server(port: int, html: Path = HTML) -> ThreadingHTTPServer:
 
     Raises:
         DataError: There is no book.
+        UsageError: The port is taken, or not for this user.
     """
     if not (html / "index.html").is_file():
         raise DataError(f"{html}: no book there; run `make book` first")
-    return ThreadingHTTPServer((HOST, port), partial(BookHandler, directory=str(html)))
+    try:
+        return ThreadingHTTPServer((HOST, port), partial(BookHandler, directory=str(html)))
+    except OSError as error:
+        raise UsageError(f"port {port}: {error.strerror}; name another with --port") from None

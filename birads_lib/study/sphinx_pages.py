@@ -8,6 +8,7 @@
 * An empty cell above or beside a table's headings is no heading.
 * Every page states a content security policy: scripts, styles, fonts and pictures come from
   the book itself; of scripts within a page only those that were there when it was built.
+* What a page says brings no script along: one that came in with a name or a text stops the build.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import base64
 import hashlib
 import html
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.errors import SphinxError
 
-LATE = 900  # after the theme's own
+EARLY, LATE = 100, 900  # before and after what the theme adds
 UNWANTED, FORMULAS = "thebe", "mathjax"
 ICONS = re.compile(r"<(script|link)[^>]*/fontawesome\.js[^>]*>(</script>)?")
 SEARCH_PAGE = "search.html"
@@ -32,6 +35,8 @@ BLANK = re.compile(r"<th(?P<attributes>[^>]*)>(<p></p>)?</th>")
 HANDLER = re.compile(r"""\son[a-z]+="(?P<code>[^"]+)\"""")
 SCRIPT = re.compile(r"<script(?P<attributes>[^>]*)>(?P<code>.*?)</script>", re.S)
 HEAD = re.compile(r"<head>")
+RUNS = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data:text/html)", re.I)
+"""How an address begins that a browser runs."""
 FORMULA_NODES = (nodes.math, nodes.math_block)
 POLICY = {
     "default-src": "'self'",
@@ -48,9 +53,51 @@ POLICY = {
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
+    app.connect("doctree-resolved", refuse_scripts, priority=EARLY)
     app.connect("html-page-context", drop_unneeded, priority=LATE)
     app.connect("build-finished", finish_pages, priority=LATE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def refuse_scripts(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Stop the build if what a page says would run in a browser.
+
+    Scripts of the book are files of its own, which a page may name; those of the theme are no
+    part of what a page says.
+
+    Raises:
+        SphinxError: The page holds a script, a handler of an event, or an address that runs.
+    """
+    found = [what for node in doctree.findall(nodes.raw) for what in running_parts(node.astext())]
+    targets = [node.get("refuri", "") for node in doctree.findall(nodes.reference)]
+    found += [f"the address {target!r}" for target in targets if RUNS.match(target)]
+    if found:
+        raise SphinxError(
+            f"{page}: {found[0]} in what the page says; quote it by birads_lib.study.markup"
+        )
+
+
+def running_parts(text: str) -> list[str]:
+    """What in a piece of HTML a browser would run, but for scripts that are files; in words."""
+    reader = _RunningParts()
+    reader.feed(text)
+    reader.close()
+    return reader.found
+
+
+class _RunningParts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "script" and not dict(attributes).get("src"):
+            self.found.append("a script")
+        for name, value in attributes:
+            if name.startswith("on") or name == "srcdoc":
+                self.found.append(f"an attribute {name}")
+            elif RUNS.match(value or ""):
+                self.found.append(f"the address {value!r}")
 
 
 def drop_unneeded(

@@ -39,7 +39,7 @@ from birads_lib.recipe import Effort
 from birads_lib.study.graph import Study, code_digest
 from birads_lib.study.kinds import KINDS
 from birads_lib.study.notebooks import run_chapter
-from birads_lib.study.profiles import NOTEBOOKS, read_yaml
+from birads_lib.study.profiles import NAME, NOTEBOOKS, read_yaml
 from birads_lib.study.run import Run, commit
 from birads_lib.study.sweep_data import HELD_OUT, Answers, SweepData, Task
 from birads_lib.tiles.store import streamed
@@ -57,7 +57,6 @@ STAGES = ("gate", "scorer", "cascade")
 THRESHOLD = 0.5
 DONE, KEPT, FAILED = "done", "done before", "failed"
 
-_NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}
 _MEMBER = {
     "type": "object",
     "required": ["title", "kind", "stage", "group"],
@@ -67,7 +66,7 @@ _MEMBER = {
         "reference": {"type": "string"},
         "kind": {"type": "string"},
         "stage": {"enum": list(STAGES)},
-        "group": _NAME,
+        "group": NAME,
         "settings": {"type": "object"},
     },
 }
@@ -94,13 +93,14 @@ _SIZE = {
 }
 SCHEMA = {
     "type": "object",
+    "propertyNames": NAME,
     "additionalProperties": {
         "type": "object",
         "required": ["about", "members", "profiles"],
         "additionalProperties": False,
         "properties": {
             "about": {"type": "string"},
-            "members": {"type": "object", "propertyNames": _NAME, "additionalProperties": _MEMBER},
+            "members": {"type": "object", "propertyNames": NAME, "additionalProperties": _MEMBER},
             "compare": {
                 "type": "array",
                 "items": {

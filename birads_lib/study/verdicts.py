@@ -90,6 +90,7 @@ PLACES: Mapping[str, str] = {
     "figure-8-categories": "cascade#fig-figure-8",
     "figure-8-meaning": "label_meaning#fig-class-by-assessment",
     "gate-": "paper_audit#T_audit_gate",
+    "introduction-application": "phone#do-they-say-the-same",
     "introduction-order": "../book/birads_explained",
     "introduction-seven": "../book/birads_explained",
     "introduction-share-of-deaths": "paper_audit#T_audit_text",

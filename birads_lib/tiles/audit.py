@@ -32,7 +32,7 @@ def audit(store: TileStore) -> dict[str, Any]:
         "tiles": len(store),
         "simulated": store.simulated,
         "counts": store.meta["counts"],
-        "known_counts": store.meta["known_counts"],
+        "known_counts": store.meta.get("known_counts", {}),
         "groups": int(table["group"].nunique()),
         "lesions": int(table.loc[table["lesion"] != "", "lesion"].nunique()),
         "duplicates": len(copies),

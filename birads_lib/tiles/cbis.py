@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ import cv2
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.pixels import get_decoder
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from birads_lib.errors import DataError, one_of
 from birads_lib.tiles.crops import TILE_PIXEL_MM, Scan
@@ -26,14 +29,17 @@ FILM_PIXEL_MM = 0.05  # mm, nominal; the DICOM files state none
 PATIENT_ID = re.compile(r"(P_\d+)_(LEFT|RIGHT)_(CC|MLO)")
 """DICOM PatientID reads ``Mass-Test_P_00173_LEFT_CC``."""
 UNREADABLE = (
-    OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError,
-    struct.error, InvalidDicomError,
+    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError,
+    ArithmeticError, MemoryError, struct.error, zlib.error, InvalidDicomError,
+    BytesLengthException,
 )  # fmt: skip
 """What pydicom raises on a file that is damaged."""
 DECODERS = "python-gdcm"
 """Package that decodes what the study's own (JPEG 2000, RLE, baseline JPEG) do not. Its like,
 pylibjpeg-libjpeg, is under the GPL and so no dependency of ours."""
 WHOLE = 255  # grey levels of 8 bits
+MOST_PIXELS = 1 << 26
+"""Of one picture that is read; the largest film, 24 x 30 cm, has 35 million at 0.045 mm."""
 
 
 def example_scans() -> Iterator[Scan]:
@@ -92,14 +98,19 @@ def read_picture(path: Path) -> tuple[pydicom.Dataset, NDArray[Any]]:
             can undo, or not one grey picture of unsigned numbers.
     """
     try:
+        check_file(path)
         dicom = pydicom.dcmread(path)
         _check_decoder(path, dicom)
+        _check_size(path, dicom)
         pixels = dicom.pixel_array
     except UNREADABLE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{path}: no readable DICOM scan ({reason}); copy it again") from None
     if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
-        raise DataError(f"{path}: {pixels.dtype} {pixels.shape}; expected one grey picture")
+        raise DataError(
+            f"{path}: {pixels.dtype} {pixels.shape}; expected one grey picture of unsigned "
+            "numbers; give a mammogram"
+        )
     if dicom.get("PhotometricInterpretation") == "MONOCHROME1":
         pixels = pixels.dtype.type(_largest(dicom)) - pixels
     return dicom, pixels
@@ -121,6 +132,37 @@ def grey_levels(
 
 def _largest(dicom: pydicom.Dataset) -> int:
     return 2 ** int(dicom.BitsStored) - 1
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is not to be read: a pipe, which would keep one waiting, and a file that is
+    compressed as a whole, which may unpack to any size.
+
+    Raises:
+        DataError: It is one of these.
+        InvalidDicomError: It is no DICOM file; or others of ``UNREADABLE``.
+    """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: no file but a folder, a pipe or a device; give a DICOM file")
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        raise DataError(
+            f"{path}: compressed as {DeflatedExplicitVRLittleEndian.name}; give it uncompressed"
+        )
+
+
+def _check_size(path: Path, dicom: pydicom.Dataset) -> None:
+    """Refuse a picture by what its header claims, before there is room for it.
+
+    Raises:
+        DataError: It claims more pixels than ``MOST_PIXELS``.
+    """
+    rows, columns = int(dicom.Rows), int(dicom.Columns)
+    frames = int(dicom.get("NumberOfFrames") or 1)
+    if rows * columns * frames > MOST_PIXELS:
+        raise DataError(
+            f"{path}: claims {rows} x {columns} px in {frames} pictures; expected at most "
+            f"{MOST_PIXELS:,} px; give one mammogram"
+        )
 
 
 def _check_decoder(path: Path, dicom: pydicom.Dataset) -> None:

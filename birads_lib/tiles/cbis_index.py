@@ -20,7 +20,7 @@ import pydicom
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError
-from birads_lib.tiles.cbis import UNREADABLE, at_tile_scale, read_picture
+from birads_lib.tiles.cbis import UNREADABLE, at_tile_scale, check_file, read_picture
 
 HEADER_TAGS = ["PatientID", "SeriesInstanceUID", "SeriesDescription", "Rows", "Columns"]
 READERS = 8  # threads; a header costs more waiting than work
@@ -173,6 +173,7 @@ def read_header(path: Path) -> DicomFile:
         DataError: The file is no DICOM picture, or is cut off.
     """
     try:
+        check_file(path)
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
         shape = int(header.Rows), int(header.Columns)
         name, series, description = (str(header.get(tag) or "") for tag in HEADER_TAGS[:3])
@@ -183,6 +184,8 @@ def read_header(path: Path) -> DicomFile:
 
 
 def _has_magic(path: Path) -> bool:
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(MAGIC_AT + len(MAGIC))[MAGIC_AT:] == MAGIC
 

@@ -11,6 +11,7 @@ DOI 10.7937/K9/TCIA.2016.7O02S9CY, CC BY 3.0.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import re
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from birads_lib.agreement import kappas
 from birads_lib.errors import DataError
-from birads_lib.files import read_json, sha256
+from birads_lib.files import read_json, read_whole, sha256
 from birads_lib.labels import BIRADS, LESION_CLASSES, LESION_CODES
 
 SOURCE = {
@@ -120,6 +121,7 @@ CONFIDENCE = 0.95
 FEWEST_PATIENTS = 10  # below this the bootstrap's interval of a rate says nothing
 DIGITS = 6  # kept of each share, so that the counts do not depend on the last bit
 NAMED = 10  # rows that a note names one by one
+MOST_BYTES = 1 << 24  # of a file; the largest published one has fewer than a million
 
 Floats = NDArray[np.float64]
 
@@ -234,8 +236,9 @@ def _refuse_absent(root: Path) -> None:
 
 
 def _read_case_file(path: Path, case_file: CaseFile) -> tuple[pd.DataFrame, list[str]]:
-    digest = sha256(path)
-    text, notes = _decode(path.read_bytes())
+    content = read_whole(path, MOST_BYTES, "take the published file")
+    digest = hashlib.sha256(content).hexdigest()
+    text, notes = _decode(content)
     if digest != case_file.digest:
         notes.insert(0, f"SHA-256 {digest} differs from that of the published file")
     table = pd.DataFrame(_rows(path, text), dtype=str)

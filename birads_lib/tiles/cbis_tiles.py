@@ -25,6 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError, UsageError
+from birads_lib.files import shown
 from birads_lib.tiles.cbis import read_scan
 from birads_lib.tiles.cbis_index import CbisIndex, DicomFile, find_dicoms, read_headers
 from birads_lib.tiles.cbis_labels import CASE_FILES, SERIES_COLUMNS, SOURCE, read_case_files
@@ -320,7 +321,7 @@ class Cutter:
         scan, first = film.scan, film.lesions.iloc[0]
         return {
             "group": scan.patient,
-            "source": film.file.path.relative_to(self.root).as_posix(),
+            "source": shown(film.file.path.relative_to(self.root)),
             "origin": first["origin"],
             "filename": film.file.name,
             "patient": scan.patient,

@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError
-from birads_lib.files import read_json
+from birads_lib.files import read_json, read_parquet, shown
 from birads_lib.labels import CLASSES, CODES
 from birads_lib.tiles import layout, tfrecord
 from birads_lib.tiles.store import (
@@ -220,7 +220,7 @@ def describe(tile: str, label: int, filename: str) -> dict[str, Any]:
     """
     match = SCAN_NAME.search(filename)
     patient, side, view = match.group("patient", "side", "view") if match else ("", "", "")
-    stem = Path(filename).stem
+    stem = Path(filename).stem.strip()
     named = bool(stem) and filename != layout.NORMAL_FILENAME
     lesion = (f"{stem}/{CODES[label]}" if named else tile) if label else ""
     return {
@@ -244,7 +244,7 @@ def counts_by_origin(table: pd.DataFrame) -> dict[str, list[int]]:
 
 
 def _read_training_file(path: Path, source: Path, writer: StoreWriter, merged: Merged) -> None:
-    relative = path.relative_to(source).as_posix()
+    relative = shown(path.relative_to(source))
     first = 0
     for payloads in read_blocks(path):
         images, labels, names = _read_records(path, first, payloads, merged)
@@ -253,6 +253,8 @@ def _read_training_file(path: Path, source: Path, writer: StoreWriter, merged: M
             entry = describe(f"{path.stem}/{index:05d}", label, name)
             merged.rows.append({**entry, "source": relative, "origin": "training"})
         first += len(payloads)
+    if not first:
+        raise DataError(f"{path}: holds no record; download the file again")
 
 
 def _read_records(
@@ -340,7 +342,7 @@ def _read_labels(part: layout.HeldOutFile, data: Path, file: Path) -> NDArray[np
             f"{file}: holds {labels.dtype} {labels.shape}; expected {count} whole numbers, "
             f"one for each image of {data.name}; give the unchanged file of the data set"
         )
-    labels = labels.reshape(-1).astype(np.int64)
+    labels = np.asarray(labels).reshape(-1).astype(np.int64)
     wrong = labels[(labels < 0) | (labels >= len(CLASSES))]
     if len(wrong):
         raise DataError(f"{file}: label {wrong[0]} found; expected 0 to 4; download it again")
@@ -358,7 +360,7 @@ def _read_held_out(
     images = streamed(open_images(data))
     for start in range(0, len(images), BLOCK):
         writer.append(images[start : start + BLOCK])
-    relative = data.relative_to(source).as_posix()
+    relative = shown(data.relative_to(source))
     for index, label in enumerate(labels.tolist()):
         entry = describe(f"{name}/{index:05d}", label, "")
         merged.rows.append({**entry, "source": relative, "origin": name})
@@ -367,9 +369,14 @@ def _read_held_out(
 
 def _groups_from_truth(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """A simulated set knows its patients and lesions; a real one's names do not."""
-    truth = pd.read_parquet(path).set_index("tile")
-    if set(table["tile"]) - set(truth.index):
-        raise DataError(f"{path}: lacks some of the tiles; write the simulated set again")
+    remedy = "write the simulated set again"
+    truth = read_parquet(path, remedy)
+    missing = {"tile", "patient", "lesion"} - set(truth.columns)
+    if missing:
+        raise DataError(f"{path}: columns missing: {', '.join(sorted(missing))}; {remedy}")
+    truth = truth.set_index("tile")
+    if not truth.index.is_unique or not truth.index.isin(table["tile"]).sum() == len(table):
+        raise DataError(f"{path}: lacks some of the tiles, or has one twice; {remedy}")
     truth = truth.loc[table["tile"]].reset_index()
     return table.assign(group=truth["patient"], lesion=truth["lesion"])
 

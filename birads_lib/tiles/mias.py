@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError
+from birads_lib.files import read_whole, shown
 from birads_lib.labels import CLASSES
 from birads_lib.tiles.crops import (
     TILE_PIXEL_MM,
@@ -40,8 +41,8 @@ Progress = Callable[[int, int], None]
 """Called with (scans done, scans in all)."""
 
 INFO = "Info.txt"
-SCAN_FILE = re.compile(r"(mdb\d{3})\.pgm", re.IGNORECASE)
-ENTRY = re.compile(r"mdb\d")
+SCAN_FILE = re.compile(r"(mdb[0-9]{3})\.pgm", re.IGNORECASE)
+ENTRY = re.compile(r"mdb[0-9]")
 LEFT = re.compile(r"\bleft\s+\((even|odd)\b")
 NOTE = "*NOTE"  # stands for coordinates that the list's notes say are left out
 
@@ -52,6 +53,8 @@ _GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"  # white space and comments
 PGM_HEADER = re.compile(
     rb"P5" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})\s"
 )
+MOST_HEADER, MOST_INFO = 1 << 16, 1 << 20  # bytes that a film's header and the list may hold
+SHOWN = 60  # characters of a line that a message repeats
 
 NORMAL = "NORM"
 LESION_TYPES = {
@@ -207,7 +210,8 @@ def read_info(path: Path) -> Info:
     Raises:
         DataError: No entry at all, or one that cannot be understood.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    content = read_whole(path, MOST_INFO, "copy it again")
+    text = content.decode("utf-8", errors="replace")
     lines = [
         (" ".join(line.split()), number)
         for number, line in enumerate(text.splitlines(), 1)
@@ -237,20 +241,23 @@ def read_info(path: Path) -> Info:
 def _read_entry(where: str, entry: str) -> tuple[str, Finding | None]:
     """Name of a scan, and its finding; ``None`` if it is normal."""
     name, *fields = entry.split()
+    shown = entry if len(entry) <= SHOWN else f"{entry[:SHOWN]} ..."
     if not SCAN_FILE.fullmatch(f"{name}.pgm") or len(fields) < 2:
-        raise DataError(f"{where}: {entry!r} found; expected reference, tissue and class")
+        raise DataError(
+            f"{where}: {shown!r} found; expected reference, tissue and class; correct the line"
+        )
     kind, *rest = fields[1:]
     if kind == NORMAL and not rest:
         return name, None
     if kind not in LESION_TYPES or not rest or rest[0] not in PATHOLOGIES:
         raise DataError(
-            f"{where}: {' '.join(fields[1:])!r} found; expected {NORMAL}, or one of "
+            f"{where}: {shown!r} found; expected {NORMAL}, or one of "
             f"{', '.join(LESION_TYPES)} and then B or M; correct the line"
         )
-    return name, Finding(kind, rest[0], _read_circle(where, rest[1:]))
+    return name, Finding(kind, rest[0], _read_circle(where, shown, rest[1:]))
 
 
-def _read_circle(where: str, fields: list[str]) -> tuple[float, float, float] | None:
+def _read_circle(where: str, shown: str, fields: list[str]) -> tuple[float, float, float] | None:
     """Column, row and radius of a finding; the list counts y from the scan's lower edge."""
     if not fields or fields[0].startswith(NOTE):
         return None
@@ -258,7 +265,7 @@ def _read_circle(where: str, fields: list[str]) -> tuple[float, float, float] | 
         x, y, radius = map(float, fields)
     except ValueError:
         raise DataError(
-            f"{where}: {' '.join(fields)!r} found; expected x, y and radius in px; correct the line"
+            f"{where}: {shown!r} found; expected x, y and radius in px; correct the line"
         ) from None
     if not (0 <= x < SCAN_SIDE and 0 <= y < SCAN_SIDE and 0 < radius < SCAN_SIDE):
         raise DataError(
@@ -277,7 +284,8 @@ def read_pgm(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: Another format, size or depth, or too few or too many bytes.
     """
-    raw = path.read_bytes()
+    remedy = "give the unchanged mini-MIAS scan"
+    raw = read_whole(path, MOST_HEADER + SCAN_SIDE * SCAN_SIDE, remedy)
     header = PGM_HEADER.match(raw)
     if not header:
         raise DataError(
@@ -287,7 +295,7 @@ def read_pgm(path: Path) -> NDArray[np.uint8]:
     if (width, height, greatest) != (SCAN_SIDE, SCAN_SIDE, GREY_MAX):
         raise DataError(
             f"{path}: {width} x {height} px up to grey level {greatest}; expected {SCAN_SIDE} x "
-            f"{SCAN_SIDE} up to {GREY_MAX} (8 bits); give the unchanged mini-MIAS scan"
+            f"{SCAN_SIDE} up to {GREY_MAX} (8 bits); {remedy}"
         )
     held, expected = len(raw) - header.end(), width * height
     if held != expected:
@@ -331,7 +339,7 @@ def _cut(
         images, lesions = _tiles_of(scan, info.findings[name], rng)
         shared = {
             "group": scan.patient,
-            "source": path.relative_to(source).as_posix(),
+            "source": shown(path.relative_to(source)),
             "filename": path.name,
             "patient": scan.patient,
             "side": scan.side,

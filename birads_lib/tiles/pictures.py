@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from birads_lib.errors import DataError
-from birads_lib.tiles.cbis import grey_levels, read_picture
+from birads_lib.errors import DataError, silenced
+from birads_lib.files import shown
+from birads_lib.tiles.cbis import MOST_PIXELS, grey_levels, read_picture
 from birads_lib.tiles.layout import TILE
 from birads_lib.tiles.store import META, ImageRows, TileStore, open_images
 
 PICTURES = (".png", ".jpg", ".jpeg", ".pgm")
+FORMATS = ("PNG", "JPEG", "PPM")  # what Pillow calls these
 DICOM = ".dcm"
 
 
@@ -60,11 +64,12 @@ def open_pictures(path: Path) -> Pictures:
         return Pictures(store.table["tile"].tolist(), store.images)
     if path.suffix == ".npy":
         images = open_images(path)
-        return Pictures([f"{path.stem}/{index:05d}" for index in range(len(images))], images)
+        name = shown(path.stem)
+        return Pictures([f"{name}/{index:05d}" for index in range(len(images))], images)
     kind = path.suffix.lower()
     if kind in (*PICTURES, DICOM):
         picture = _read_dicom(path) if kind == DICOM else _read_picture(path)
-        return Pictures([path.stem], _as_tile(picture), picture.shape)
+        return Pictures([shown(path.stem)], _as_tile(picture), picture.shape)
     raise DataError(
         f"{path}: neither a store nor a file in .npy, {', '.join(PICTURES)}, {DICOM}; "
         "give one of these"
@@ -74,14 +79,18 @@ def open_pictures(path: Path) -> Pictures:
 def _read_picture(path: Path) -> NDArray[Any]:
     """Grey levels of a picture file, uint8 (H, W)."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    raw = np.fromfile(path, np.uint8)
+        raise DataError(f"{path}: no such file; give a picture")
+    _check_whole(path)
     try:
-        picture = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if len(raw) else None
-    except cv2.error:  # a header that claims an absurd size
+        with silenced():
+            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
         picture = None
     if picture is None:
-        raise DataError(f"{path}: not a readable picture; give a PNG, JPEG or PGM file")
+        raise DataError(
+            f"{path}: not a readable picture (its pixels are damaged); give a whole PNG, JPEG or "
+            "PGM file"
+        )
     if picture.ndim == 3:
         colours = picture[..., :3]
         if (colours != colours[..., :1]).any():
@@ -92,10 +101,37 @@ def _read_picture(path: Path) -> NDArray[Any]:
     return picture
 
 
+def _check_whole(path: Path) -> None:
+    """Refuse a picture that is too large by its header, or is cut off.
+
+    OpenCV would make room for what the header claims, and fill up what is cut off with grey.
+
+    Raises:
+        DataError: It is one of these, or none of ``FORMATS``.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limit here is lower than Pillow's
+            with Image.open(path, formats=FORMATS) as picture:
+                size = picture.size
+                if size[0] * size[1] <= MOST_PIXELS:
+                    picture.load()
+    except Exception as error:  # a damaged file makes Pillow raise many kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"{path}: not a readable picture ({reason}); give a whole PNG, JPEG or PGM file"
+        ) from None
+    if size[0] * size[1] > MOST_PIXELS:
+        raise DataError(
+            f"{path}: claims {size[0]} x {size[1]} px; expected at most {MOST_PIXELS:,} px; give "
+            "one mammogram"
+        )
+
+
 def _read_dicom(path: Path) -> NDArray[Any]:
     """Grey levels of a DICOM file, uint8 or float32 (H, W), 0..255."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: no such file; give a picture")
     return grey_levels(*read_picture(path))
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import errno
 import hashlib
 import io
 import itertools
 import mmap
 import os
-import zipfile
+import re
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,16 +28,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError, DiskFullError, UsageError
-from birads_lib.files import fingerprint, read_json, sha256, whole_folder, write_json
+from birads_lib.files import (
+    FULL,
+    fingerprint,
+    parquet_shape,
+    read_json,
+    read_parquet,
+    sha256,
+    whole_folder,
+    write_json,
+)
 from birads_lib.labels import CLASSES, CODES
 from birads_lib.tiles.layout import IMAGE_BYTES, TILE
 
 IMAGES, TABLE, META = "images.npy", "table.parquet", "store.json"
 BLOCK = 256  # tiles digested at a time
 HASHERS = 2  # threads that digest what is written
+PARTING = re.compile(r"[\t\n\\]")
+DIGESTED = 1 << 20  # bytes of a source digested at a time
 PENDING = 4  # blocks that may wait for their digests
-META_KEYS = {"digest", "simulated", "counts", "notes"}
-FULL = (errno.ENOSPC, errno.EDQUOT)  # no room on the disk, or none left to this user
+META_KEYS = {"digest": str, "simulated": bool, "counts": dict, "notes": list}
 COLUMNS = (
     "tile", "label", "group", "lesion", "source", "origin", "filename",
     "patient", "side", "view", "digest",
@@ -152,27 +163,21 @@ class TileStore:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> TileStore:
-        """Open a store without reading its images.
+        """Open a store without reading its images; ``verify_store`` reads and checks them.
 
         Raises:
-            DataError: A file is missing or broken, or array and table disagree.
+            DataError: A file is missing or broken, array and table disagree, a label is not
+                one of 0 to 4, a tile stands twice, or the table is not the one that was written.
         """
         folder = Path(path)
         if not folder.is_dir():
             raise DataError(f"{folder}: no such store; make one with `birads merge SRC {folder}`")
         meta = _checked_meta(folder / META)
         images = open_images(folder / IMAGES)
-        try:
-            table = pd.read_parquet(folder / TABLE)
-        except (OSError, ValueError) as error:
+        table = _checked_table(folder, len(images))
+        if digest_of(table) != meta["digest"]:
             raise DataError(
-                f"{folder / TABLE}: not readable ({error}); merge the tiles again"
-            ) from None
-        missing = set(COLUMNS) - set(table.columns)
-        if missing or len(table) != len(images):
-            raise DataError(
-                f"{folder}: {len(images)} images, {len(table)} table rows, columns missing: "
-                f"{sorted(missing) or 'none'}; merge the tiles again"
+                f"{folder / TABLE}: the table has changed, or {META} has; merge the tiles again"
             )
         return cls(folder, images, table, meta)
 
@@ -229,7 +234,7 @@ def open_images(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: Not a ``.npy`` file, pickled, or of another type or size.
     """
-    images = load_array(path, mmap_mode="r")
+    images = load_array(path)
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     if images.dtype != np.uint8 or images.shape[1:] != (TILE, TILE):
@@ -240,17 +245,22 @@ def open_images(path: Path) -> NDArray[np.uint8]:
     return images
 
 
-def load_array(path: Path, mmap_mode: Any = None) -> NDArray[Any]:
-    """``numpy.load`` without pickle, with errors a user can act on.
+def load_array(path: Path) -> NDArray[Any]:
+    """Memory-map an array without pickle, with errors a user can act on.
+
+    What a header claims is thus held against the file before anything is read.
 
     Raises:
-        DataError: The file is missing, truncated, pickled or not ``.npy``.
+        DataError: The file is missing, no file, truncated, pickled or not ``.npy``.
     """
+    if not path.is_file():
+        found = "no file but a folder, a pipe or a device" if path.exists() else "no such file"
+        raise DataError(f"{path}: {found}; copy it beside the others")
     try:
-        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; copy it beside the others") from None
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's own, of several lines, on odd headers
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy reads the header as Python, which fails in many ways
         pickled = "Object arrays" in str(error) or "Python objects" in str(error)
         reason = "pickled objects" if pickled else "truncated, or no .npy file"
         raise DataError(
@@ -263,21 +273,56 @@ def load_array(path: Path, mmap_mode: Any = None) -> NDArray[Any]:
 
 def _checked_meta(path: Path) -> dict[str, Any]:
     meta = read_json(path)
-    missing = META_KEYS - meta.keys() if isinstance(meta, dict) else META_KEYS
-    if missing:
-        raise DataError(f"{path}: lacks {', '.join(sorted(missing))}; merge the tiles again")
-    return meta
+    entries = meta if isinstance(meta, dict) else {}
+    wrong = [key for key, kind in META_KEYS.items() if not isinstance(entries.get(key), kind)]
+    if wrong:
+        raise DataError(
+            f"{path}: {', '.join(wrong)} missing or of another kind; merge the tiles again"
+        )
+    return entries
+
+
+def _checked_table(folder: Path, images: int) -> pd.DataFrame:
+    """The table of a store of so many images; not read if it is of another size."""
+    path, remedy = folder / TABLE, "merge the tiles again"
+    _refuse_other_table(folder, images, *parquet_shape(path, remedy))
+    table = read_parquet(path, remedy)
+    _refuse_other_table(folder, images, len(table), list(table.columns))
+    labels = table["label"]
+    whole = labels.dtype.kind in "iu" and not labels.isna().any()
+    if not whole or not labels.between(0, len(CLASSES) - 1).all():
+        raise DataError(f"{path}: a label is not one of 0 to {len(CLASSES) - 1}; {remedy}")
+    for column in set(COLUMNS) - {"label"}:
+        if not pd.api.types.is_string_dtype(table[column]) or table[column].isna().any():
+            raise DataError(f"{path}: column {column} holds more than text; {remedy}")
+    twice = table["tile"].duplicated()
+    if twice.any():
+        raise DataError(f"{path}: tile {table.loc[twice, 'tile'].iloc[0]!r} stands twice; {remedy}")
+    return table
+
+
+def _refuse_other_table(folder: Path, images: int, rows: int, columns: Sequence[str]) -> None:
+    missing = set(COLUMNS) - set(columns)
+    if missing or rows != images:
+        raise DataError(
+            f"{folder}: {images} images, {rows} table rows, columns missing: "
+            f"{sorted(missing) or 'none'}; merge the tiles again"
+        )
 
 
 def digest_of(table: pd.DataFrame) -> str:
     """SHA-256 over a store's table, row by row: what is known of each tile, and its pixels.
 
-    Columns beyond ``COLUMNS`` count too, in alphabetical order.
+    Columns beyond ``COLUMNS`` count too, in alphabetical order. What parts columns and rows
+    is spelt out where it stands in a name, lest two tables have one digest.
     """
     columns = [*COLUMNS, *sorted(set(table.columns) - set(COLUMNS))]
     digest = hashlib.sha256()
     for row in zip(*(table[column] for column in columns), strict=True):
-        digest.update(("\t".join(map(str, row)) + "\n").encode())
+        cells = [str(value) for value in row]
+        if any(PARTING.search(cell) for cell in cells):
+            cells = [PARTING.sub(lambda found: repr(found[0])[1:-1], cell) for cell in cells]
+        digest.update(("\t".join(cells) + "\n").encode())
     return digest.hexdigest()
 
 
@@ -396,14 +441,23 @@ class SourceDigests:
     def __init__(self, reader: Iterable[str], root: Path, files: Sequence[Path]):
         self._code = [sha256(path) for path in (*reader, __file__)]
         self._names = [path.relative_to(root).as_posix() for path in files]
-        self._pool = ThreadPoolExecutor(max_workers=HASHERS)
-        self._digests = [self._pool.submit(sha256, path) for path in files]
+        self._pool, self._left = ThreadPoolExecutor(max_workers=HASHERS), threading.Event()
+        self._digests = [self._pool.submit(self._digest, path) for path in files]
 
     def __enter__(self) -> SourceDigests:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._left.set()
         self._pool.shutdown(cancel_futures=True)
+
+    def _digest(self, path: Path) -> str:
+        """SHA-256 of a file; nobody waits for the end of a large one that was refused."""
+        digest = hashlib.sha256()
+        with path.open("rb", buffering=0) as file:
+            while not self._left.is_set() and (part := file.read(DIGESTED)):
+                digest.update(part)
+        return digest.hexdigest()
 
     def fingerprint(self) -> str:
         """SHA-256 over code, names and contents."""
@@ -411,12 +465,13 @@ class SourceDigests:
         return fingerprint([self._code, list(zip(self._names, contents, strict=True))])
 
     def same_store(self, path: str | os.PathLike[str]) -> TileStore | None:
-        """The store at ``path`` if it was made from the same; ``None`` if not or if broken."""
+        """The store at ``path`` if it was made from the same and is as it was written."""
         try:
             store = TileStore.open(path)
         except DataError:
             return None
-        return store if store.meta.get("made_from") == self.fingerprint() else None
+        same = store.meta.get("made_from") == self.fingerprint() and not verify_store(store)
+        return store if same else None
 
 
 TileBlock = tuple[NDArray[np.uint8], list[dict[str, Any]]]

@@ -24,7 +24,7 @@ LENGTH = struct.Struct("<Q")
 CRC = struct.Struct("<I")
 HEADER_BYTES = LENGTH.size + CRC.size
 FRAME_BYTES = HEADER_BYTES + CRC.size
-MAX_PAYLOAD = 1 << 30
+MAX_PAYLOAD = 1 << 24  # bytes; a tile's record has about 90,000
 READ_AHEAD = 6 << 20  # bytes; about 64 tiles, which stay in a processor's cache
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -150,22 +150,24 @@ def count_records(path: Path) -> int:
     """Number of frames in a file, by their lengths alone; payloads are not read.
 
     Raises:
-        DataError: The last frame is truncated or a length leads past the end.
+        DataError: The last frame is truncated or the checksum of a length is wrong.
     """
     size = path.stat().st_size
-    count = position = 0
+    count = position = length = 0
+    checked = b""
     with open(path, "rb", buffering=0) as file:
         while position < size:
             file.seek(position)
-            header = file.read(LENGTH.size)
-            length = LENGTH.unpack(header)[0] if len(header) == LENGTH.size else size
-            position += length + FRAME_BYTES
-            if position > size:
+            header = file.read(HEADER_BYTES)
+            if len(header) == HEADER_BYTES and header != checked:  # most are alike
+                length, checked = _payload_length(path, count, position, header), header
+            following = position + length + FRAME_BYTES
+            if len(header) < HEADER_BYTES or following > size:
                 raise DataError(
-                    f"{path}: record {count} is truncated or its length is damaged; "
-                    "copy or download the file again"
+                    f"{_record(path, count, position)} is truncated; copy or download the file "
+                    "again"
                 )
-            count += 1
+            count, position = count + 1, following
     return count
 
 

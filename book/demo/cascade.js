@@ -5,8 +5,8 @@ import { resize } from "./resizing.js";
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
 // More than one thread needs headers that a plain file server does not send; “make serve” does.
-ort.env.wasm.numThreads = globalThis.crossOriginIsolated
-  ? Math.min(navigator.hardwareConcurrency, 4) : 1;
+export const THREADS = globalThis.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 4) : 1;
+ort.env.wasm.numThreads = THREADS;
 
 export class Cascade {
   /**

@@ -17,6 +17,7 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 let manifest = null;
 let cascade = null;
+let asked = 0; // readings begun: only the newest shows itself
 
 /** Show a sentence; politely, or at once where something is wrong. */
 function say(text, wrong = false) {
@@ -31,25 +32,41 @@ async function offer() {
     return;
   }
   manifest = await (await fetch(new URL("manifest.json", BASE))).json();
+  if (manifest.left_out) {
+    part("start").hidden = true;
+    say(manifest.left_out);
+    return;
+  }
   const bytes = Object.values(manifest.parts).reduce((sum, { bytes: b }) => sum + b, manifest.engine_bytes);
   part("start").textContent = `Load the networks (${(bytes / 1e6).toFixed(0)} MB, from this site)`;
   part("start").disabled = false;
 }
 
 async function start() {
-  part("start").disabled = true;
+  const button = part("start");
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true"); // “disabled” would take the focus away
   try {
     say("Loading the engine …");
     const { Cascade } = await import("./cascade.js");
     cascade = await Cascade.load(manifest, BASE, (name) => say(`Getting ready: ${name} …`));
   } catch (error) {
-    part("start").disabled = false;
+    button.setAttribute("aria-disabled", "false");
     say(`The networks could not be loaded (${error.message}).`, true);
     return;
   }
-  part("start").hidden = true;
-  part("choice").hidden = false;
+  listClasses();
+  showSamples();
+  showChoice();
   say("The networks are ready. Choose a tile, or give a picture of your own.");
+}
+
+/** Show the choice in place of the button; who stood on that stands on the first tile. */
+function showChoice() {
+  const stood = document.activeElement === part("start");
+  part("choice").hidden = false;
+  if (stood) page.querySelector("[data-sample], input").focus();
+  part("start").hidden = true;
 }
 
 /** One row a class, its probability to be filled in. */
@@ -67,6 +84,7 @@ function showSamples() {
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.sample = sample.file;
+    button.setAttribute("aria-pressed", "false");
     const picture = document.createElement("img");
     Object.assign(picture, { src: new URL(sample.file, BASE).href, alt: "", width: 72, height: 72, loading: "lazy" });
     const title = document.createElement("span");
@@ -80,30 +98,55 @@ function showSamples() {
   }
 }
 
-async function readSample(sample, button) {
-  page.querySelectorAll("[aria-pressed]").forEach((b) => b.removeAttribute("aria-pressed"));
-  button.setAttribute("aria-pressed", "true");
-  const file = await (await fetch(new URL(sample.file, BASE))).blob();
-  await read(file, sample.title, sample);
+/** Mark the sample that is read; none where the picture is the reader's own. */
+function press(chosen) {
+  page.querySelectorAll("[data-sample]").forEach((b) => b.setAttribute("aria-pressed", b === chosen));
 }
 
-async function readOwn(file) {
-  page.querySelectorAll("[aria-pressed]").forEach((b) => b.removeAttribute("aria-pressed"));
-  await read(file, file.name, null);
+function readSample(sample, button) {
+  press(button);
+  const fetched = fetch(new URL(sample.file, BASE)).then((answer) => answer.blob());
+  return read(fetched, sample.title, sample);
 }
 
+function readOwn(file) {
+  press(null);
+  return read(file, file.name, null);
+}
+
+/** Read a picture and show what came of it, unless another one is asked for meanwhile. */
 async function read(file, name, sample) {
+  const turn = ++asked;
+  const overtaken = () => turn !== asked;
   part("result").hidden = true;
   say(`Reading ${name} …`);
   try {
-    const { tile, notes } = await readTile(file, name, manifest.tile);
+    const { tile, notes } = await readTile(await file, name, manifest.tile);
+    if (overtaken()) return;
     const reading = await cascade.read(tile);
-    show(tile, reading, sample, [...notes, ...remarks(tile, manifest.familiar)], name);
-    say(`${name}: ${summary(reading)}`);
+    if (overtaken()) return;
+    const warned = warnings(tile, notes);
+    show(tile, reading, sample, warned, name);
+    say([`${name}: ${summary(reading)}`, ...inWords(warned)].join(" "));
   } catch (error) {
+    if (overtaken()) return;
     if (!(error instanceof Refusal)) console.error(error);
     say(error instanceof Refusal ? error.message : `${name} could not be read (${error.message}).`, true);
   }
+}
+
+/** What to mind before the numbers, sentence by sentence, and what stands over it. */
+function warnings(tile, notes) {
+  const unlike = [...notes, ...remarks(tile, manifest.familiar)];
+  return {
+    title: unlike.length ? "This picture is unlike the training tiles:" : "Not checked:",
+    sentences: manifest.familiar ? unlike : [...unlike, manifest.unchecked],
+  };
+}
+
+/** Warnings as they are read out; nothing where there are none. */
+function inWords({ title, sentences }) {
+  return sentences.length ? [title, ...sentences] : [];
 }
 
 function summary({ gate, passed, scores }) {
@@ -115,7 +158,8 @@ function summary({ gate, passed, scores }) {
   return `the gate gives ${percent(gate)}; of the four classes ${code}, ${title}, is the likeliest.`;
 }
 
-function show(tile, reading, sample, warnings, name) {
+function show(tile, reading, sample, warned, name) {
+  part("origin").textContent = manifest.origin;
   draw(part("tile"), tile);
   draw(part("denoised"), reading.denoised);
   part("attention-figure").hidden = !reading.attention;
@@ -132,12 +176,13 @@ function show(tile, reading, sample, warnings, name) {
     row.querySelector("[data-bar]").style.width = `${100 * (score ?? 0)}%`;
   });
   part("truth").textContent = sample?.truth ?? "What is true of this picture is not known here.";
-  part("warnings").replaceChildren(...warnings.map((text) => {
+  part("warnings-title").textContent = warned.title;
+  part("warnings").replaceChildren(...warned.sentences.map((text) => {
     const item = document.createElement("li");
     item.textContent = text;
     return item;
   }));
-  part("warnings-block").hidden = !warnings.length;
+  part("warnings-block").hidden = !warned.sentences.length;
   part("time").textContent = `${reading.milliseconds.toFixed(0)} ms`;
   part("time").dataset.value = reading.milliseconds;
   part("result").dataset.name = name;
@@ -171,7 +216,7 @@ function viridis(share) {
 }
 
 function listen() {
-  part("start").addEventListener("click", async () => { await start(); if (cascade) { listClasses(); showSamples(); } });
+  part("start").addEventListener("click", start);
   part("file").addEventListener("change", ({ target }) => target.files[0] && readOwn(target.files[0]));
   const drop = part("drop");
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });

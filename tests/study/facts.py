@@ -51,14 +51,25 @@ AUTOENCODER = BuiltAutoencoder(
 )
 
 
-def results(scorer=SCORER, printed=SCORER, plain=PLAIN_CNN, gate=GATE, autoencoder=AUTOENCODER):
+AGREEMENT = {"litert": {"gate": 2e-7, "scorer": 3e-7}, "onnx": {"gate": 1e-7, "scorer": None}}
+
+
+def results(
+    scorer=SCORER,
+    printed=SCORER,
+    plain=PLAIN_CNN,
+    gate=GATE,
+    autoencoder=AUTOENCODER,
+    agreement=AGREEMENT,
+):
     """Results of the chapters that build, by chapter; what is ``None`` was not built."""
     networks = {
         "attention": {TRAINED: scorer, PRINTED: printed, PLAIN: plain},
         "gate": {TRAINED: gate},
         "autoencoder": {TRAINED: autoencoder},
     }
-    return {
+    exported = {} if agreement is None else {"phone": {"agreement": agreement}}
+    return exported | {
         chapter: {BUILT: {name: save(facts) for name, facts in of.items() if facts is not None}}
         for chapter, of in networks.items()
     }

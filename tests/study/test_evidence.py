@@ -66,7 +66,7 @@ def test_results_are_those_of_the_chapters(tmp_path):
         write_json(tmp_path / "results" / f"{chapter}.json", results)
     write_json(tmp_path / "results" / "cost.json", {})
     found = read_evidence(tmp_path)
-    assert set(found.results) == {"attention", "gate", "autoencoder"}
+    assert set(found.results) == {"attention", "gate", "autoencoder", "phone"}
     assert read(BuiltGate, found.results["gate"], TRAINED) == facts.GATE
     assert (found.other_gate(), found.other_scorer()) == ("", "")
 

@@ -99,19 +99,17 @@ def test_without_a_word_the_mark_goes_by_the_runs_tiles(shown, simulated_run):
 
 def test_a_changed_external_tile_is_found_by_verify(small_set, tmp_path, flip_byte):
     source = small_set.write(tmp_path / "set")
-    run = tmp_path / "run"
-    for place in ("store", "external/store"):
-        merge_ddsm10(source, run / place)
-    (run / "results").mkdir()
-    for name, content in ((ledger.LEDGER, {"files": {}}), (ledger.METRICS, [])):
-        (run / name).write_text(json.dumps(content))
-    (run / "predictions").mkdir()
-    table = pd.DataFrame(columns=["stage", "protocol", "split", "seed"])
-    table.to_parquet(run / "predictions" / "none.parquet")
-    assert ledger.verify_run(run) == []
-    flip_byte(run / "external" / "store" / IMAGES, -1)
-    (line,) = ledger.verify_run(run)
-    assert str(run / "external" / "store" / IMAGES) in line
+    run = Run(tmp_path / "run", "gate")
+    for place in ledger.STORES:
+        merge_ddsm10(source, run.path / place)
+    facts = {"stage": "gate", "split": "held-out", "protocol": "official"}
+    scores = pd.DataFrame({"gate": np.linspace(0, 1, len(run.store))})
+    run.save_predictions("gate", run.store.table, scores, **facts, model="0" * 64, threshold=0.5)
+    ledger.write_results(run.path)
+    assert ledger.verify_run(run.path) == []
+    flip_byte(run.path / "external" / "store" / IMAGES, -1)
+    (line,) = ledger.verify_run(run.path)
+    assert str(run.path / "external" / "store" / IMAGES) in line
 
 
 def test_recalibration_is_drawn_for_each_outcome_and_method():

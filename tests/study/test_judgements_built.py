@@ -8,6 +8,7 @@ import pytest
 from birads_lib.study import paper
 from birads_lib.study.evidence import Evidence
 from birads_lib.study.judgements_built import (
+    APPLICATION,
     AUTOENCODER,
     EQUATIONS,
     LAYERS,
@@ -96,6 +97,7 @@ def test_a_network_built_otherwise_decides_nothing(networks, names):
         ("plain", ("scorer-kernel", *LAYERS, "scorer-pooling")),
         ("gate", ("mobilenet-grey",)),
         ("autoencoder", AUTOENCODER),
+        ("agreement", (APPLICATION,)),
     ],
 )
 def test_what_was_not_built_is_not_testable(lost, names):
@@ -106,6 +108,24 @@ def test_what_was_not_built_is_not_testable(lost, names):
             assert judgement.why.startswith("This run has no record of having built")
         else:
             assert judgement.verdict != UNTESTABLE
+
+
+def test_the_promised_application_rests_on_the_forms_that_were_written():
+    found = judged()[APPLICATION]
+    assert (found.verdict, found.recomputed) == (NOTE, ["litert", "onnx"])
+    assert "No probability differs from that of Keras by more than 3e-07." in found.why
+    assert "No phone was measured" in found.why
+    small = judged(scorer=replace(facts.SCORER, weights=4_000_000))[APPLICATION]
+    assert small.verdict == NOTE
+    assert "The scorer trained here is" in small.why
+
+
+@pytest.mark.parametrize(
+    "agreement",
+    [{"openvino": {"gate": 0.0, "scorer": 0.0}}, {"onnx": {"gate": 0.2, "scorer": None}}],
+)
+def test_forms_that_no_browser_runs_or_that_answer_otherwise_decide_nothing(agreement):
+    assert judged(agreement=agreement)[APPLICATION].verdict == UNTESTABLE
 
 
 def test_the_autoencoder_is_as_section_iii_1_tells():

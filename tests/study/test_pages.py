@@ -223,3 +223,11 @@ def test_the_model_card_shows_official_figures_with_intervals_and_what_tiles(fin
     for record in records:
         assert in_words(record["overall"]["balanced_accuracy"]) in said
     assert "**simulated** tiles" in said
+    assert "95 % intervals by group" in said
+    assert "by tile" not in said
+
+
+def test_the_model_card_says_where_each_tile_is_its_own_group(copied):
+    path = copied / "results" / "metrics.json"
+    write_json(path, [{**record, "groups": record["tiles"]} for record in read_json(path)])
+    assert "with 95 % intervals by tile (" in pages.model_metrics(copied)

@@ -74,7 +74,14 @@ def test_the_register_has_every_printed_cell():
 
 @pytest.mark.parametrize(
     ("place", "least"),
-    [("III.1", 9), ("III, equation (6)", 2), ("II", 14), ("III.5", 30), ("References [19]", 1)],
+    [
+        ("I", 8),
+        ("III.1", 9),
+        ("III, equation (6)", 2),
+        ("II", 14),
+        ("III.5", 30),
+        ("References [19]", 1),
+    ],
 )
 def test_no_section_is_left_out(place, least):
     assert sum(entry.where == place for entry in paper.REGISTER) >= least

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from demo_page import between, load
+from demo_page import FLOAT32, between, load
 from playwright.sync_api import sync_playwright
 from studies import ROOT, SOURCES, birads, shorten_sweeps
 
@@ -158,7 +158,7 @@ def sample_tiles(pages, manifest):
 def cascade(simulated, sample_tiles):
     """The run's cascade with a threshold that some samples reach and some do not."""
     loaded = Cascade.load(simulated / "models" / "cascade")
-    loaded.threshold = between(loaded.predict(sample_tiles)["gate"])
+    loaded.threshold = between(loaded.predict(sample_tiles)["gate"], FLOAT32)
     return loaded
 
 

@@ -50,7 +50,10 @@ class TileWriter:
 
     def __init__(self, folder: Path) -> None:
         self._records = [os.open(folder / path, os.O_RDWR) for path in TRAINING_PATHS]
-        self._held_out = [np.load(folder / h.data, mmap_mode="r+") for h in HELD_OUT_FILES]
+        self._held_out = [
+            np.load(folder / held_out.data, mmap_mode="r+", allow_pickle=False)
+            for held_out in HELD_OUT_FILES
+        ]
         self._clean, self._masks = open_arrays(folder, "r+")
         self._calcifications = open_calcifications(folder, "r+")
 
@@ -105,7 +108,7 @@ def _preallocate(folder: Path, plan: Plan) -> None:
     for part, held_out in enumerate(HELD_OUT_FILES, TRAINING_FILES):
         labels = written.loc[written["part"] == part, "label"].to_numpy(np.int64)
         (folder / held_out.data).parent.mkdir()
-        np.save(folder / held_out.labels, labels)
+        np.save(folder / held_out.labels, labels, allow_pickle=False)
         empty_array(folder / held_out.data, (len(labels), TILE, TILE, 1))
     make_truth(folder, written)
 

@@ -1,0 +1,278 @@
+"""Disks that are full or may not be written, clocks that go back, two processes at once."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sound
+from merging import Merges
+from watch import contents
+
+from birads_lib.cli import DONE, FAILED, MISUSED
+from birads_lib.files import whole_folder
+from birads_lib.study.profiles import data_digest
+from birads_lib.tiles import TileStore, merge_ddsm10
+from birads_lib.tiles.store import streamed, verify_store
+
+OUT = "out"
+"""What a command writes, on the disk that is in question."""
+WRITING = {
+    "merging tiles": ["merge", "set", OUT],
+    "merging films": ["merge", "films", OUT],
+    "drawing simulated tiles": ["phantom", OUT, "--scale", "0.004", "--positives", "0.4"],
+    "counting case files": ["cbis-labels", "cases", "--out", f"{OUT}.json"],
+    "answering in CSV": ["predict", "model", "left.png", "--engine", "onnx", "--out", f"{OUT}.csv"],
+    "answering in Parquet": [
+        "predict", "model", "left.png", "--engine", "onnx", "--out", f"{OUT}.parquet",
+    ],
+    "exporting a cascade": ["export", "model", OUT, "--format", "onnx"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def inputs(tmp_path, small_set, monkeypatch) -> Path:
+    """A working directory with what commands read."""
+    monkeypatch.chdir(tmp_path)
+    small_set.write(tmp_path / "set")
+    sound.films(tmp_path / "films")
+    sound.case_files(tmp_path / "cases")
+    sound.cascade(tmp_path / "model")
+    (tmp_path / "left.png").write_bytes(sound.picture(".png"))
+    return tmp_path
+
+
+@contextmanager
+def mounted(place: Path, options: str) -> Iterator[Path]:
+    """A small disk in memory; the test is skipped where none may be mounted."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", os.fspath(place)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except FileNotFoundError:
+        pytest.skip("no program to mount a small disk with")
+    if done.returncode:
+        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", os.fspath(place)], timeout=10, check=True)
+
+
+@pytest.fixture
+def full_disk(inputs) -> Iterator[Path]:
+    """A disk of a megabyte that is full to the last byte."""
+    with mounted(inputs / "disk", "size=1m") as place:
+        with pytest.raises(OSError, match="No space left"):
+            (place / "ballast").write_bytes(bytes(2 << 20))
+        yield place
+
+
+@pytest.fixture
+def sealed_disk(inputs) -> Iterator[Path]:
+    """A disk that may be read only, with an earlier file and store on it."""
+    with mounted(inputs / "disk", "size=8m") as place:
+        merge_ddsm10(inputs / "set", place / "store")
+        subprocess.run(["mount", "-o", "remount,ro", os.fspath(place)], timeout=10, check=True)
+        yield place
+
+
+def on(disk: Path, words: list[str]) -> tuple[list[str], Path]:
+    """A command that writes to a disk, and the path that it writes."""
+    place = next(word for word in words if Path(word).stem == OUT)
+    return [os.fspath(disk / word) if word == place else word for word in words], disk / place
+
+
+@pytest.mark.parametrize("words", WRITING.values(), ids=WRITING)
+def test_a_full_disk_is_told_and_nothing_is_left_on_it(full_disk, check, words):
+    command, place = on(full_disk, words)
+    before = contents(full_disk.parent)
+    code, _, said = check.run(*command)
+    assert code == FAILED, said
+    assert said.startswith(f"birads: {place}: No space left on device; ")
+    assert said.count("\n") == 1
+    assert "make room or name another place" in said
+    assert contents(full_disk.parent) == before
+    (full_disk / "ballast").unlink()
+    if words[0] not in ("merge", "phantom"):  # a megabyte is too little for tiles
+        code, _, said = check.run(*command)
+        assert code == DONE, said
+
+
+@pytest.mark.parametrize("words", WRITING.values(), ids=WRITING)
+def test_a_sealed_disk_is_told_and_another_place_taken(sealed_disk, check, words):
+    command, place = on(sealed_disk, words)
+    check.refuses(command, place, "Read-only file system; name another place")
+    command, place = on(sealed_disk.parent, words)
+    assert check.run(*command)[0] == DONE
+    assert place.exists()
+
+
+def test_an_earlier_store_on_a_sealed_disk_is_read_and_stays(sealed_disk, check, small_set):
+    store = sealed_disk / "store"
+    assert check.run("verify", store)[0] == DONE
+    assert check.run("merge", "set", store)[0] == DONE  # of the same tiles: nothing to do
+    small_set.training[0].append(small_set.training[1][0])
+    shutil.rmtree("set")
+    small_set.write(Path("set"))
+    check.refuses(["merge", "set", store], store, "Read-only file system; name another place")
+    assert check.run("verify", store)[0] == DONE
+
+
+@pytest.fixture
+def short_files() -> Iterator[int]:
+    """Lets no file grow beyond half a megabyte."""
+    limit = 500_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield limit
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_that_may_not_grow_is_told_and_nothing_is_left(inputs, check, short_files):
+    before = contents(inputs)
+    code, _, said = check.run("merge", "set", "store")
+    assert (code, said.count("\n")) == (FAILED, 1)
+    assert said.startswith("birads: store: File too large; the store needs 1,430,416 bytes there")
+    assert contents(inputs) == before
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "told"),
+    [
+        ("set", ["merge", "set", "store"], "no known layout|Permission denied"),
+        ("set/test10_labels.npy", ["merge", "set", "store"], "test10_labels"),
+        ("left.png", ["predict", "model", "left.png"], "left.png"),
+        ("model/cascade.json", ["predict", "model", "left.png"], "cascade.json: not readable"),
+        ("shelf", ["merge", "set", "shelf/store"], "shelf/store: nothing can be written there"),
+    ],
+)
+def test_what_this_user_may_not_touch_is_told(inputs, closed, words, told):
+    """In a process that permissions bind, which they do not the system's administrator."""
+    (inputs / "shelf").mkdir()
+    (inputs / closed).chmod(0)
+    bound = []
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("permissions do not bind root, and setpriv is not there to change that")
+        bound = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    command = [*bound, sys.executable, "-m", "birads_lib.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    (inputs / closed).chmod(0o755)
+    assert done.returncode == MISUSED, done.stderr
+    assert done.stderr.startswith("birads: ")
+    assert done.stderr.count("\n") == 1
+    assert told.split("|")[-1] in done.stderr or told.split("|")[0] in done.stderr
+    assert not Path("store").exists()
+
+
+# Clocks
+
+
+def test_files_of_the_future_are_read_as_others(inputs, check):
+    for path in (inputs / "set").rglob("*"):
+        os.utime(path, (4e9, 4e9))  # in the year 2096
+    assert check.run("merge", "set", "store")[0] == DONE
+    first = TileStore.open("store").digest
+    os.utime("store/store.json", (4e9, 4e9))
+    assert check.run("merge", "set", "store")[0] == DONE
+    assert TileStore.open("store").digest == first
+
+
+def test_a_file_that_changed_while_the_clock_went_back_is_noticed(inputs, check, small_set):
+    path = Path("set/test10_labels.npy")
+    assert check.run("merge", "set", "store")[0] == DONE
+    first, digest = TileStore.open("store").digest, data_digest("set", inputs / "_build")
+    found = path.stat()
+    labels = np.load(path)
+    labels[2] = 2
+    np.save(path, labels)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))  # as if nothing had happened
+    assert path.stat().st_size == found.st_size
+    assert data_digest("set", inputs / "_build") != digest
+    assert check.run("merge", "set", "store")[0] == DONE
+    assert TileStore.open("store").digest != first
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"x": NaN}', ""])
+def test_remembered_digests_that_are_damaged_are_taken_anew(inputs, content):
+    digest = data_digest("set", inputs / "_build")
+    (inputs / "_build" / "digests.json").write_text(content)
+    assert data_digest("set", inputs / "_build") == digest
+
+
+# Two processes
+
+
+def test_two_processes_at_once_leave_one_whole_store(inputs, small_set, tmp_path):
+    store = tmp_path / "shelf" / "store"
+    with Merges(tmp_path) as first, Merges(tmp_path) as second, ThreadPoolExecutor() as pool:
+        for tiles in (2, 3, 4, 5):
+            small_set.training[0].append(small_set.training[1][0])
+            small_set.write(inputs / f"set{tiles}")
+            sources = inputs / "set", inputs / f"set{tiles}"
+            runs = [
+                pool.submit(merges.run, source, store)
+                for merges, source in zip((first, second), sources, strict=True)
+            ]
+            assert [run.result()[0] for run in runs] == [DONE, DONE], [r.result()[1] for r in runs]
+            assert len(TileStore.open(store)) in (16, 15 + tiles)
+    assert verify_store(TileStore.open(store)) == []
+    assert [path.name for path in store.parent.iterdir()] == ["store"]
+
+
+def test_a_store_that_is_replaced_is_read_to_its_end_as_it_was(inputs, small_set):
+    before = merge_ddsm10(inputs / "set", inputs / "store")
+    rows, grey = streamed(before.images), np.array(before.images[:, 5, 5])
+    small_set.training[0].reverse()
+    small_set.write(inputs / "turned")
+    after = merge_ddsm10(inputs / "turned", inputs / "store")
+    assert after.digest != before.digest
+    assert (rows[:][:, 5, 5] == grey).all()
+    assert (np.asarray(after.images)[:, 5, 5] != grey).any()
+
+
+def test_a_folder_that_another_process_puts_there_meanwhile_is_replaced(tmp_path):
+    """The later one stays, and nothing of the earlier."""
+    with whole_folder(tmp_path / "it", "mark") as later:
+        (later / "mark").write_text("later")
+        with whole_folder(tmp_path / "it", "mark") as earlier:
+            (earlier / "mark").write_text("earlier")
+    assert (tmp_path / "it" / "mark").read_text() == "later"
+    assert [path.name for path in tmp_path.iterdir()] == ["it"]
+
+
+DIES_BETWEEN = """
+import os, signal, sys
+from birads_lib.files import whole_folder
+replace = os.replace
+def dying(source, target):
+    replace(source, target)
+    if target.name.endswith(".old"):
+        os.kill(os.getpid(), signal.SIGKILL)
+os.replace = dying
+with whole_folder(sys.argv[1], "mark") as folder:
+    (folder / "mark").write_text("later")
+"""
+
+
+def test_an_earlier_folder_comes_back_after_its_successor_was_killed_in_its_place(tmp_path):
+    with whole_folder(tmp_path / "it", "mark") as folder:
+        (folder / "mark").write_text("earlier")
+    subprocess.run([sys.executable, "-c", DIES_BETWEEN, tmp_path / "it"], timeout=60, check=False)
+    assert not (tmp_path / "it").exists()
+    with pytest.raises(ValueError, match="no"), whole_folder(tmp_path / "it", "mark"):
+        raise ValueError("no")
+    assert (tmp_path / "it" / "mark").read_text() == "earlier"
+    assert [path.name for path in tmp_path.iterdir()] == ["it"]
