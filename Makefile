@@ -14,15 +14,18 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/ready
-STUDY := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") \
-	$(if $(EXTERNAL),--external "$(EXTERNAL)") --cores $(CORES)
+# Folders go to the shell as variables, so that it takes nothing in a name for a command.
+STUDY := --profile $(PROFILE) $(if $(DATA),--data "$$DATA") \
+	$(if $(EXTERNAL),--external "$$EXTERNAL") --cores $(CORES)
+
+export DATA EXTERNAL
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # TensorFlow leaves these kernels off on processors without AVX-512, where they help most.
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book run sweep test check sync lock bench pdf serve clean
+.PHONY: help book run sweep test check sync lock audit bench pdf serve clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -48,6 +51,10 @@ sync: $(READY) ## make the paired .ipynb from notebooks/*.py
 lock: $(READY) ## pin all dependencies of pyproject.toml anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade -o requirements.lock
+
+audit: ## look the locked packages up in a database of known weaknesses (needs pip-audit)
+	@command -v pip-audit > /dev/null || { echo "pip-audit: not installed; install it apart, with pipx or the like" >&2; exit 1; }
+	@pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 bench: $(READY) ## measure the speeds the study states (ONLY=merge, SIZE=full)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SIZE),--size $(SIZE))

@@ -24,9 +24,9 @@ profile = config.get("profile", "laptop")
 data = config.get("data") or None
 external = config.get("external") or None
 study = Study(profile, data, external)
-options = f"--profile {profile}" + (f" --data {shlex.quote(data)}" if data else "")
-options += f" --external {shlex.quote(external)}" if external else ""
-options += f" --distribute {config['distribute']}" if "distribute" in config else ""
+given = {"profile": profile, "data": data, "external": external}
+given["distribute"] = config.get("distribute")
+options = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value)
 
 
 rule book:
@@ -91,7 +91,7 @@ if config.get("sweep"):
 
     from birads_lib.study.sweeps import NEEDED, group_stamp, read_sweeps
 
-    seeds = f"--seeds {config['seeds']}" if "seeds" in config else ""
+    seeds = f"--seeds {shlex.quote(str(config['seeds']))}" if "seeds" in config else ""
 
     sweeps = read_sweeps(profile, seeds=config.get("seeds"))
 

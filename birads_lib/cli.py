@@ -509,7 +509,7 @@ def _predict(options: argparse.Namespace) -> int:
                 table.add(cascade, part, model)
                 bar(table.rows, None)
     for error in refused:
-        print(f"birads: {error}", file=sys.stderr)
+        _complain(str(error))
     if table is not None:
         table.write()
         again = f", {table.reused:,} of them by an earlier run" if table.reused else ""

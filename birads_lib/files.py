@@ -32,21 +32,27 @@ _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole_file(
+    path: str | os.PathLike[str], known_as: str | os.PathLike[str] | None = None
+) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes the place of ``path``.
 
     The temporary name keeps the suffix, which many writers go by. If the block
     raises, nothing is left behind and an earlier ``path`` stays as it was.
 
+    Args:
+        path: File to write.
+        known_as: Path that the user gave and messages are to name, if it is another.
+
     Raises:
         DataError: A folder stands there, or nothing can be written there.
         DiskFullError: There is no room for it.
     """
-    target = Path(path)
+    target, named = Path(path), Path(known_as or path)
     with _new_parents_removed(target):
-        with _refusal_named(target):
+        with _refusal_named(named):
             if target.is_dir():
-                raise DataError(f"{target}: a folder stands there; name a file")
+                raise DataError(f"{named}: a folder stands there; name a file")
             target.parent.mkdir(parents=True, exist_ok=True)
             _clear_abandoned(target)
             handle, name = tempfile.mkstemp(
@@ -55,7 +61,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.close(handle)
         partial = Path(name)
         try:
-            with _full_disk_named(target):
+            with _full_disk_named(named):
                 yield partial
                 partial.chmod(0o644)
                 os.replace(partial, target)
@@ -80,7 +86,7 @@ def whole_folder(path: str | os.PathLike[str], mark: str | None = None) -> Itera
     """
     target = Path(path)
     if target.name in ("", ".."):
-        target = target.resolve()  # a partial folder needs a name to stand beside
+        raise DataError(f"{target}: no name of a folder to write; give its name")
     with _new_parents_removed(target):
         with _refusal_named(target):
             _clear_abandoned(target)
@@ -292,8 +298,14 @@ def read_parquet(path: str | os.PathLike[str], remedy: str = "write it again") -
     """
     import pandas as pd
 
-    with _parquet_named(path, remedy):
-        return pd.read_parquet(path)
+    with _parquet_named(path, remedy), open(path, "rb") as file:
+        return pd.read_parquet(file)
+
+
+def write_parquet(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
+    """Write a table to a file; not whole or not at all, see ``whole_file`` for that."""
+    with open(path, "wb") as file:  # pyarrow takes no path that is not UTF-8
+        table.to_parquet(file, index=False)
 
 
 def parquet_shape(
@@ -305,8 +317,8 @@ def parquet_shape(
     """
     import pyarrow.parquet
 
-    with _parquet_named(path, remedy):
-        footer = pyarrow.parquet.read_metadata(path)
+    with _parquet_named(path, remedy), open(path, "rb") as file:
+        footer = pyarrow.parquet.read_metadata(file)
         return footer.num_rows, footer.schema.to_arrow_schema().names
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from birads_lib.cascade import Cascade
 from birads_lib.errors import DataError
-from birads_lib.files import fingerprint, shown, whole_file
+from birads_lib.files import fingerprint, read_parquet, shown, whole_file, write_parquet
 from birads_lib.tiles.pictures import open_pictures
 
 PART = 1024  # tiles; some 90 MB
@@ -119,12 +119,14 @@ class ResumableTable:
         reused: How many of them an earlier run has left.
 
     Raises:
-        DataError: ``out`` ends in something else.
+        DataError: ``out`` ends in something else, or is a folder.
     """
 
     def __init__(self, out: Path):
         if out.suffix not in SUFFIXES:
             raise DataError(f"{out}: ends in {out.suffix!r}; use {' or '.join(SUFFIXES)}")
+        if out.is_dir():  # told now, not when all is read
+            raise DataError(f"{out}: a folder stands there; name a file")
         self.out, self.folder = out, out.with_name(f".{out.name}.parts")
         self.rows = self.reused = 0
         self._keys: list[str] = []
@@ -143,23 +145,24 @@ class ResumableTable:
         if self._path(key).is_file():
             self.reused += len(part)
             return
-        with whole_file(self._path(key)) as partial:
-            read_part(cascade, part).to_parquet(partial, index=False)
+        with whole_file(self._path(key), self.out) as partial:
+            write_parquet(partial, read_part(cascade, part))
 
     def write(self) -> None:
         """Write the table, whole or not at all.
 
         Raises:
-            DataError: No part was added.
+            DataError: No part was added, or what an earlier run left is damaged.
         """
         if not self._keys:
-            raise DataError(f"{self.out}: not written, since no tile could be read")
-        table = pd.concat([pd.read_parquet(self._path(key)) for key in self._keys])
+            raise DataError(f"{self.out}: not written, since no tile could be read; give others")
+        remedy = f"remove {self.folder} and run it again"
+        table = pd.concat([read_parquet(self._path(key), remedy) for key in self._keys])
         with whole_file(self.out) as partial:
             if self.out.suffix == ".csv":
                 table.to_csv(partial, index=False)
             else:
-                table.to_parquet(partial, index=False)
+                write_parquet(partial, table)
         shutil.rmtree(self.folder)
 
     def _path(self, key: str) -> Path:

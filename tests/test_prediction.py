@@ -159,7 +159,7 @@ def test_keep_going_lists_what_it_passed_over_and_ends_with_1(array, tmp_path, m
     assert main([*command, "--keep-going"]) == 1
     assert len(pd.read_csv(out)) == 10
     said = capsys.readouterr().err
-    assert said.count("bad.png") == 2
+    assert said.count("bad.png: not a readable picture") == 2, "once refused, once passed over"
     assert "1 of 2 inputs could not be read" in said
     assert "Traceback" not in said
 

@@ -227,16 +227,8 @@ def imported_modules(code: str) -> set[str]:
     A name taken from a package counts as the module that defines it, so that
     a chapter depends on what it uses and not on all that lies beside it.
     """
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
-            for alias in node.names:
-                found |= _closure(_defining(str(node.module), alias.name))
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name.split(".")[0] == PACKAGE.name:
-                    found |= _closure(alias.name)
-    return found
+    named = _named_in(ast.parse(code))
+    return set().union(*(_closure(module) for module in named))
 
 
 @functools.cache
@@ -244,14 +236,31 @@ def _closure(module: str) -> frozenset[str]:
     """A module and all of the package that it imports."""
     found, waiting = {module}, [module]
     while waiting:
-        for node in ast.walk(ast.parse(_path(waiting.pop()).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(PACKAGE.name):
-                for alias in node.names:
-                    name = _defining(str(node.module), alias.name)
-                    if name not in found:
-                        found.add(name)
-                        waiting.append(name)
+        new = _imports(waiting.pop()) - found
+        found |= new
+        waiting += new
     return frozenset(found)
+
+
+@functools.cache
+def _imports(module: str) -> frozenset[str]:
+    """Modules of the package that a module imports itself."""
+    return frozenset(_named_in(_tree(module)))
+
+
+def _named_in(tree: ast.Module) -> set[str]:
+    """Modules of the package that code imports, a name's by where it is defined."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module or ""):
+            found |= {_defining(str(node.module), alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if _is_ours(alias.name)}
+    return found
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] == PACKAGE.name
 
 
 @functools.cache
@@ -261,10 +270,15 @@ def _defining(module: str, name: str) -> str:
         return module
     if _path(f"{module}.{name}").exists():
         return f"{module}.{name}"
-    for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom) and name in [a.asname or a.name for a in node.names]:
             return _defining(str(node.module), name)
     return module
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_path(module).read_text(encoding="utf-8"))
 
 
 def _path(module: str) -> Path:
@@ -276,7 +290,7 @@ def _path(module: str) -> Path:
 @functools.cache
 def _syntax(module: str) -> str:
     """A module's code without comments and layout, and the data files that it names."""
-    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
+    tree = _tree(module)
     texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
     named = [p for p in sorted(PACKAGE.rglob("*.json")) if p.name in texts]
     return fingerprint([module, ast.dump(tree), [sha256(path) for path in named]])

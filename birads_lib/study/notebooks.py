@@ -16,17 +16,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jupytext
 import nbformat
-import papermill
 from nbformat import NotebookNode
 
 from birads_lib.errors import ChapterError, DataError, StudyError, UsageError
 from birads_lib.files import read_json, whole_file
 from birads_lib.study.machine import timed_step
-from birads_lib.study.run import FIGURE_KEY, MAP, MAP_TITLE, OF_THE_PAPER, TABLE_KEY
+from birads_lib.study.outputs import FIGURE_KEY, MAP, MAP_TITLE, OF_THE_PAPER, TABLE_KEY
+
+if TYPE_CHECKING:
+    import papermill
 
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
@@ -130,6 +132,8 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
         StudyError: A cell refused its input, with the message it gave.
         ChapterError: A cell failed otherwise; the message has the cell and its traceback.
     """
+    import papermill  # not where steps are only told apart
+
     notebook = read_chapter(source)
     check_parameters(source.stem, declared_parameters(notebook), parameters)
     logging.getLogger("papermill").setLevel(logging.ERROR)

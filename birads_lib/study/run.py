@@ -21,21 +21,15 @@ from pandas.io.formats.style import Styler
 from birads_lib.files import sha256, whole_file, write_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import GRADE_SCORES, check_predictions, columns_of
+from birads_lib.study.outputs import FIGURE_KEY, MAP, MAP_TITLE, OF_THE_PAPER, TABLE_KEY
 from birads_lib.tiles.phantom import PhantomTruth
 from birads_lib.tiles.splits import make_splits
 from birads_lib.tiles.store import ImageRows, TileStore, load_array, streamed
 
-FIGURE_KEY = "birads_figure"
-"""Output metadata that tells the runner which figure a cell shows."""
-TABLE_KEY = "birads_table"
-"""Likewise of a table."""
 SIMULATED = "simulated tiles"
 DPI = 120
-OF_THE_PAPER = re.compile(r"(figure|table)_\d(_\w+)?|audit_\w+")
-"""Names of figures and tables that have a counterpart in the paper; each links to the map."""
 BLANK_HEADING = re.compile(r'<th( class="blank[^>]*)>&nbsp;</th>')
 """An empty cell beside the headings, which is none itself."""
-MAP, MAP_TITLE = "../book/paper_map", "The paper, part by part"
 
 
 class Run:

@@ -37,6 +37,7 @@ from birads_lib.files import (
     sha256,
     whole_folder,
     write_json,
+    write_parquet,
 )
 from birads_lib.labels import CLASSES, CODES
 from birads_lib.tiles.layout import IMAGE_BYTES, TILE
@@ -317,13 +318,18 @@ def digest_of(table: pd.DataFrame) -> str:
     is spelt out where it stands in a name, lest two tables have one digest.
     """
     columns = [*COLUMNS, *sorted(set(table.columns) - set(COLUMNS))]
+    cells = [_spelt_out(list(map(str, table[column].tolist()))) for column in columns]
     digest = hashlib.sha256()
-    for row in zip(*(table[column] for column in columns), strict=True):
-        cells = [str(value) for value in row]
-        if any(PARTING.search(cell) for cell in cells):
-            cells = [PARTING.sub(lambda found: repr(found[0])[1:-1], cell) for cell in cells]
-        digest.update(("\t".join(cells) + "\n").encode())
+    for row in zip(*cells, strict=True):
+        digest.update(("\t".join(row) + "\n").encode())
     return digest.hexdigest()
+
+
+def _spelt_out(values: list[str]) -> list[str]:
+    """Values in which nothing parts columns or rows; looked through at once, as few need it."""
+    if not PARTING.search("\0".join(values)):
+        return values
+    return [PARTING.sub(lambda found: repr(found[0])[1:-1], value) for value in values]
 
 
 def pixel_digests(images: NDArray[np.uint8]) -> list[str]:
@@ -414,7 +420,7 @@ def writing_store(path: str | os.PathLike[str]) -> Iterator[StoreWriter]:
             assert writer.table is not None
             table = writer.table.assign(digest=writer.digests())
             writer.close()
-            table.to_parquet(folder / TABLE, index=False)
+            write_parquet(folder / TABLE, table)
             write_json(folder / META, {**writer.meta, "digest": digest_of(table)})
         except OSError as error:
             if error.errno not in FULL:

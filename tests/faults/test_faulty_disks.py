@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sound
-from merging import Merges
+from forks import Forks
 from watch import contents
 
 from birads_lib.cli import DONE, FAILED, MISUSED
@@ -215,18 +215,18 @@ def test_remembered_digests_that_are_damaged_are_taken_anew(inputs, content):
 # Two processes
 
 
-def test_two_processes_at_once_leave_one_whole_store(inputs, small_set, tmp_path):
+def test_two_processes_at_once_leave_one_whole_store(inputs, small_set, tmp_path, forks):
     store = tmp_path / "shelf" / "store"
-    with Merges(tmp_path) as first, Merges(tmp_path) as second, ThreadPoolExecutor() as pool:
+    with Forks(tmp_path) as other, ThreadPoolExecutor() as pool:
         for tiles in (2, 3, 4, 5):
             small_set.training[0].append(small_set.training[1][0])
             small_set.write(inputs / f"set{tiles}")
             sources = inputs / "set", inputs / f"set{tiles}"
             runs = [
-                pool.submit(merges.run, source, store)
-                for merges, source in zip((first, second), sources, strict=True)
+                pool.submit(processes.run, ["merge", source, store])
+                for processes, source in zip((forks, other), sources, strict=True)
             ]
-            assert [run.result()[0] for run in runs] == [DONE, DONE], [r.result()[1] for r in runs]
+            assert [run.result()[0] for run in runs] == [DONE, DONE], [r.result() for r in runs]
             assert len(TileStore.open(store)) in (16, 15 + tiles)
     assert verify_store(TileStore.open(store)) == []
     assert [path.name for path in store.parent.iterdir()] == ["store"]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from merging import Merges
 from watch import contents
 
 from birads_lib.cli import DONE, FAILED
@@ -22,13 +20,6 @@ MOMENTS = np.random.default_rng(SEED).random(6)
 """Shares of a merge's time after which it is stopped."""
 AT = {f"after {share:.0%} of its time": share for share in MOMENTS}
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGKILL]
-
-
-@pytest.fixture(scope="module")
-def merges(tmp_path_factory) -> Iterator[Merges]:
-    """Runs merges, each in a process of its own."""
-    with Merges(tmp_path_factory.mktemp("merges")) as merges:
-        yield merges
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +37,12 @@ def digests(kaggle_folder, other_set, tmp_path_factory) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def seconds(merges, kaggle_folder, tmp_path_factory) -> float:
+def seconds(forks, kaggle_folder, tmp_path_factory) -> float:
     """How long a merge takes that nobody stops."""
     store = tmp_path_factory.mktemp("timed") / "store"
-    merges.run(kaggle_folder, store.with_name("first"))
+    forks.run(["merge", kaggle_folder, store.with_name("first")])
     started = time.perf_counter()
-    code, said = merges.run(kaggle_folder, store)
+    code, _, said = forks.run(["merge", kaggle_folder, store])
     assert code == DONE, said
     return time.perf_counter() - started
 
@@ -59,10 +50,10 @@ def seconds(merges, kaggle_folder, tmp_path_factory) -> float:
 @pytest.mark.parametrize("share", AT.values(), ids=AT)
 @pytest.mark.parametrize("sent", SIGNALS, ids=[sent.name for sent in SIGNALS])
 def test_a_merge_that_is_stopped_leaves_no_part_of_a_store(
-    merges, seconds, kaggle_folder, digests, tmp_path, sent, share
+    forks, seconds, kaggle_folder, digests, tmp_path, sent, share
 ):
     source, store = contents(kaggle_folder), tmp_path / "shelf" / "store"
-    code, said = merges.run(kaggle_folder, store, sent, share * seconds)
+    code, _, said = forks.run(["merge", kaggle_folder, store], sent, share * seconds)
     assert code in {DONE, FAILED, -sent}, said
     assert "Traceback" not in said
     assert (code == FAILED) == ("birads: stopped" in said)
@@ -71,7 +62,7 @@ def test_a_merge_that_is_stopped_leaves_no_part_of_a_store(
     elif code == FAILED:
         assert not store.parent.exists()
     assert contents(kaggle_folder) == source
-    code, said = merges.run(kaggle_folder, store)
+    code, _, said = forks.run(["merge", kaggle_folder, store])
     assert code == DONE, said
     assert TileStore.open(store).digest == digests[0]
     assert [path.name for path in store.parent.iterdir()] == ["store"]
@@ -79,12 +70,12 @@ def test_a_merge_that_is_stopped_leaves_no_part_of_a_store(
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_an_earlier_store_stays_or_is_replaced_wholly(
-    merges, seconds, kaggle_folder, other_set, digests, tmp_path, sent
+    forks, seconds, kaggle_folder, other_set, digests, tmp_path, sent
 ):
     store = tmp_path / "store"
     merge_ddsm10(kaggle_folder, store)
     for share in MOMENTS:
-        merges.run(other_set, store, sent, share * seconds)
+        forks.run(["merge", other_set, store], sent, share * seconds)
         # Killed between two moves, it has the earlier one beside it, which the next run puts back.
         aside = list(tmp_path.glob(".store.*.old"))
         found = TileStore.open(store if store.exists() else aside[0])
@@ -92,7 +83,7 @@ def test_an_earlier_store_stays_or_is_replaced_wholly(
         assert verify_store(found) == []
         if found.digest == digests[1]:
             merge_ddsm10(kaggle_folder, store)
-    code, said = merges.run(other_set, store)
+    code, _, said = forks.run(["merge", other_set, store])
     assert code == DONE, said
     assert TileStore.open(store).digest == digests[1]
     assert [path.name for path in tmp_path.iterdir()] == ["store"]

@@ -7,7 +7,7 @@ import pytest
 
 from birads_lib.errors import ChapterError, DataError, UsageError
 from birads_lib.study import notebooks
-from birads_lib.study.run import FIGURE_KEY, TABLE_KEY
+from birads_lib.study.outputs import FIGURE_KEY, TABLE_KEY
 
 CHAPTER = """# %% [markdown]
 # # Title

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from birads_lib.study import notebooks
-from birads_lib.study.run import FIGURE_KEY, OF_THE_PAPER, Run
+from birads_lib.study.outputs import FIGURE_KEY, OF_THE_PAPER
+from birads_lib.study.run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = (ROOT / "book" / "paper_map.md").read_text()

@@ -172,12 +172,19 @@ def test_a_flipped_byte_names_the_tile(small_store, flip_byte, row):
 
 
 @pytest.mark.parametrize("column", ["tile", "label", "digest"])
-def test_a_changed_table_is_reported(small_store, column):
+def test_a_changed_table_is_reported_and_not_opened(small_store, column):
     table = small_store.table.copy()
     table.loc[3, column] = 1 if column == "label" else "another"
+    changed = TileStore(small_store.path, small_store.images, table, small_store.meta)
+    assert f"{small_store.path / TABLE}: the table has changed" in verify_store(changed)
     table.to_parquet(small_store.path / TABLE)
-    found = verify_store(TileStore.open(small_store.path))
-    assert f"{small_store.path / TABLE}: the table has changed" in found
+    assert f"{small_store.path / TABLE}: the table has changed" in refused(small_store.path)
+
+
+def test_another_digest_in_the_description_is_not_opened(small_store):
+    path = small_store.path / META
+    write_json(path, {**read_json(path), "digest": "0" * 64})
+    assert f"or {META} has" in refused(small_store.path)
 
 
 # What cannot be opened

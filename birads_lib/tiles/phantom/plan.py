@@ -128,9 +128,11 @@ def planned_counts(
             or together they leave too few tiles.
     """
     if not 0 < scale <= 1:
-        raise UsageError(f"scale: {scale} is not above 0 and at most 1 (the real set's size)")
+        raise UsageError(
+            f"scale: {scale} given; expected above 0 and at most 1 (the real set's size)"
+        )
     if positives is not None and not 0 < positives < 1:
-        raise UsageError(f"positives: {positives} is not a share between 0 and 1")
+        raise UsageError(f"positives: {positives} given; expected a share between 0 and 1")
     richness = 1.0 if positives is None else positives / real_positives()
     training, test10, cv10 = (
         _part_counts(counts, scale, richness, unit)
@@ -207,7 +209,7 @@ def _whole_seed(seed: int) -> int:
     except TypeError:
         number = -1
     if number < 0:
-        raise UsageError(f"seed: {seed!r} is not a whole number of 0 or more")
+        raise UsageError(f"seed: {seed!r} given; expected a whole number of 0 or more")
     return number
 
 

@@ -1,0 +1,94 @@
+"""Commands in processes of their own that cost no start: one process loads the library, and forks.
+
+with Forks(tmp_path) as forks:
+    code, printed, said = forks.run(["merge", source, store])                         # to its end
+    code, printed, said = forks.run(["merge", source, store], signal.SIGKILL, 0.05)   # after 50 ms
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+SCRIPT = """
+import json, os, sys, time
+from birads_lib.cli import main
+from birads_lib.tiles import audit, sources  # and with them all that reads tiles
+import pyarrow.parquet
+
+def run(words, printed, said):
+    if printed:
+        os.dup2(os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+    else:  # a pipe that nobody reads
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.dup2(writer, 1)
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    sys.exit(main(words))
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if not child:
+        run(asked["words"], asked["printed"], asked["said"])
+    if asked["sent"]:
+        time.sleep(asked["after"])
+        os.kill(child, asked["sent"])  # not waited for yet, so its number is still its own
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Forks:
+    """Runs one command after another, each in a fresh process.
+
+    Args:
+        folder: Where what they print and say is kept.
+    """
+
+    def __init__(self, folder: Path):
+        self._printed, self._said = (folder / f"{name}-{id(self)}" for name in ("printed", "said"))
+
+    def __enter__(self) -> Forks:
+        command = [sys.executable, "-c", SCRIPT]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=60)
+
+    def run(
+        self,
+        words: Sequence[str | Path],
+        sent: int = 0,
+        after: float = 0.0,
+        printed: str | None = None,
+    ) -> tuple[int, str, str]:
+        """Run a command; exit code (of a signal below 0), what it printed, and what it said.
+
+        Args:
+            words: Arguments of ``birads``.
+            sent: Signal that the process gets, if it still runs by then; 0 for none.
+            after: Seconds after its start.
+            printed: File that standard output goes to; "" for a pipe that nobody reads.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        for path in (self._printed, self._said):
+            path.write_text("")
+        asked = {
+            "words": [os.fspath(word) for word in words],
+            "printed": os.fspath(self._printed) if printed is None else printed,
+            "said": os.fspath(self._said),
+            "sent": int(sent),
+            "after": after,
+        }
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        code = int(self._process.stdout.readline())
+        return code, self._printed.read_text(), self._said.read_text()
