@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from birads_lib import metrics
 from birads_lib.cascade import PARTS, Cascade
-from birads_lib.engines import open_network
+from birads_lib.engines import load_openvino, open_network
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.export import FORMATS, frozen_function, write_litert, write_openvino
 from birads_lib.files import read_json, sha256, whole_folder, write_json
@@ -160,7 +160,8 @@ class Exporter:
         if one_of("precision", precision, (FLOAT, INT8)) == INT8:
             self._drawn(TRAIN, 1)  # names what is wrong with the tiles before anything is made
         with whole_folder(out, MANIFEST) as folder:
-            shutil.copytree(self._networks(form, precision), folder, dirs_exist_ok=True)
+            for file in self._networks(form, precision).iterdir():
+                shutil.copy(file, folder)
             quantization = self._quantization(form) if precision == INT8 else None
             manifest = {
                 **SAID,
@@ -352,9 +353,7 @@ def tensor_names(path: Path, form: str) -> tuple[str, list[str]]:
 
         graph = onnx.load(path).graph
         return graph.input[0].name, [result.name for result in graph.output]
-    import openvino
-
-    model = openvino.Core().read_model(path)
+    model = load_openvino().Core().read_model(path)
     return model.input(0).any_name, [result.any_name for result in model.outputs]
 
 

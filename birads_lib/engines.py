@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,18 @@ def open_network(path: Path, engine: str = DEFAULT) -> Network:
         raise DataError(f"{path}: not a readable network ({reason}); run the study again") from None
 
 
+def load_openvino() -> Any:
+    """The package ``openvino``, which asks nothing of the network.
+
+    Left to itself, it tells Google Analytics of each import by way of another package. Where
+    that one is not to be had it goes without.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    import openvino
+
+    return openvino
+
+
 class KerasNetwork:
     """A Keras model with one input and one output."""
 
@@ -129,8 +142,7 @@ class OpenVinoNetwork(_Exported):
     """An ONNX file run by OpenVINO in float32, several small batches at a time."""
 
     def __init__(self, path: Path):
-        import openvino
-
+        openvino = load_openvino()
         model = openvino.Core().read_model(path)
         self.input_shape = _fixed(model.input(0).partial_shape)
         self.output_shape = _fixed(model.output(0).partial_shape)

@@ -30,14 +30,16 @@ SMALLEST_SCALE, POSITIVES = 0.004, 0.4
 
 
 WHOLE = "whole"  # folder of the tests that run whole studies
+APART = ("test_other_sets.py", "test_refused.py")  # of these, what shares no run with the others
 
 
 class ByFile(LoadScopeScheduling):
-    """Shares the tests out among processes: each file stays in one, the whole studies too."""
+    """Shares the tests out among processes: a file stays in one, those that share runs too."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        return WHOLE if Path(file).parent.name == WHOLE else file
+        path = Path(file)
+        return WHOLE if path.parent.name == WHOLE and path.name not in APART else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -171,6 +171,20 @@ class TileStore:
                 one of 0 to 4, a tile stands twice, or the table is not the one that was written.
         """
         folder = Path(path)
+        while True:
+            before = _identity(folder)
+            try:
+                store = cls._read(folder)
+            except DataError:
+                if _identity(folder) == before:
+                    raise
+            else:
+                if _identity(folder) == before:
+                    return store
+            # Another process has put a store in its place, of which half has been read.
+
+    @classmethod
+    def _read(cls, folder: Path) -> TileStore:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such store; make one with `birads merge SRC {folder}`")
         meta = _checked_meta(folder / META)
@@ -219,6 +233,15 @@ class TileStore:
         """Row of each tile id, int64; ids that are not here raise ``KeyError``."""
         position = pd.Series(np.arange(len(self)), index=self.table["tile"])
         return position.loc[list(tiles)].to_numpy()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from another of its name; ``None`` where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
 
 
 def streamed(images: NDArray[Any] | ImageRows) -> ImageRows:

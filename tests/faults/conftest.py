@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from damage import Change
 from forks import Forks
-from watch import contents, watched
+from watch import PROGRESS, contents, watched
 
 from birads_lib.cli import DONE, MISUSED, main
 from birads_lib.errors import one_line
@@ -28,8 +28,6 @@ REMEDY = re.compile(
     r"write)\b"
 )
 """What tells a person what to do, or what would have been right."""
-PROGRESS = re.compile(r"\A(([0-9,]+ (tiles|scans)|note: .*)\n)+")
-"""What may stand before the message where a step was done."""
 LONGEST = 1000  # characters of a message, paths and all
 KINDS_SHOWN = (UserWarning, RuntimeWarning, FutureWarning)  # what Python prints by default
 

@@ -11,38 +11,38 @@ import pytest
 from watch import contents
 
 from birads_lib.cli import DONE, FAILED
-from birads_lib.tiles import TileStore, merge_ddsm10
-from birads_lib.tiles.phantom import write_phantom
+from birads_lib.tiles import TileStore
 from birads_lib.tiles.store import verify_store
 
 SEED = 20
-MOMENTS = np.random.default_rng(SEED).random(6)
+MOMENTS = np.random.default_rng(SEED).random(5)
 """Shares of a merge's time after which it is stopped."""
 AT = {f"after {share:.0%} of its time": share for share in MOMENTS}
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGKILL]
 
 
-@pytest.fixture(scope="module")
-def other_set(tmp_path_factory) -> Path:
-    """Simulated tiles that differ from the usual ones; do not write into it."""
-    out = tmp_path_factory.mktemp("other") / "set"
-    return write_phantom(out, scale=0.004, positives=0.4, seed=1, processes=1)
+@pytest.fixture
+def merge(forks):
+    """Merges in a process of its own; exit code, and what was said."""
+
+    def run(source: Path, store: Path, sent: int = 0, after: float = 0.0) -> tuple[int, str]:
+        code, _, said = forks.run(["merge", source, store], sent, after)
+        return code, said
+
+    return run
 
 
-@pytest.fixture(scope="module")
-def digests(kaggle_folder, other_set, tmp_path_factory) -> list[str]:
-    """Digests of the stores of the usual and of the other tiles."""
-    folder = tmp_path_factory.mktemp("whole")
-    return [merge_ddsm10(s, folder / s.parent.name).digest for s in (kaggle_folder, other_set)]
+@pytest.fixture
+def source(small_set, tmp_path) -> Path:
+    """Sixteen tiles in the Kaggle layout."""
+    return small_set.write(tmp_path / "set")
 
 
-@pytest.fixture(scope="module")
-def seconds(forks, kaggle_folder, tmp_path_factory) -> float:
+@pytest.fixture
+def seconds(merge, source, tmp_path) -> float:
     """How long a merge takes that nobody stops."""
-    store = tmp_path_factory.mktemp("timed") / "store"
-    forks.run(["merge", kaggle_folder, store.with_name("first")])
     started = time.perf_counter()
-    code, _, said = forks.run(["merge", kaggle_folder, store])
+    code, said = merge(source, tmp_path / "timed")
     assert code == DONE, said
     return time.perf_counter() - started
 
@@ -50,40 +50,42 @@ def seconds(forks, kaggle_folder, tmp_path_factory) -> float:
 @pytest.mark.parametrize("share", AT.values(), ids=AT)
 @pytest.mark.parametrize("sent", SIGNALS, ids=[sent.name for sent in SIGNALS])
 def test_a_merge_that_is_stopped_leaves_no_part_of_a_store(
-    forks, seconds, kaggle_folder, digests, tmp_path, sent, share
+    merge, source, seconds, tmp_path, sent, share
 ):
-    source, store = contents(kaggle_folder), tmp_path / "shelf" / "store"
-    code, _, said = forks.run(["merge", kaggle_folder, store], sent, share * seconds)
+    before, digest = contents(source), TileStore.open(tmp_path / "timed").digest
+    store = tmp_path / "shelf" / "store"
+    code, said = merge(source, store, sent, share * seconds)
     assert code in {DONE, FAILED, -sent}, said
     assert "Traceback" not in said
     assert (code == FAILED) == ("birads: stopped" in said)
     if store.exists():
-        assert TileStore.open(store).digest == digests[0]
+        assert TileStore.open(store).digest == digest
     elif code == FAILED:
         assert not store.parent.exists()
-    assert contents(kaggle_folder) == source
-    code, _, said = forks.run(["merge", kaggle_folder, store])
+    assert contents(source) == before
+    code, said = merge(source, store)
     assert code == DONE, said
-    assert TileStore.open(store).digest == digests[0]
+    assert TileStore.open(store).digest == digest
     assert [path.name for path in store.parent.iterdir()] == ["store"]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_an_earlier_store_stays_or_is_replaced_wholly(
-    forks, seconds, kaggle_folder, other_set, digests, tmp_path, sent
+    merge, source, seconds, small_set, tmp_path, sent
 ):
-    store = tmp_path / "store"
-    merge_ddsm10(kaggle_folder, store)
+    small_set.training[0].reverse()
+    other, store = small_set.write(tmp_path / "other"), tmp_path / "shelf" / "store"
+    assert merge(source, store)[0] == DONE
+    first = TileStore.open(store).digest
     for share in MOMENTS:
-        forks.run(["merge", other_set, store], sent, share * seconds)
+        merge(other, store, sent, share * seconds)
         # Killed between two moves, it has the earlier one beside it, which the next run puts back.
-        aside = list(tmp_path.glob(".store.*.old"))
+        aside = list(store.parent.glob(".store.*.old"))
         found = TileStore.open(store if store.exists() else aside[0])
-        assert found.digest in digests
         assert verify_store(found) == []
-        if found.digest == digests[1]:
-            merge_ddsm10(kaggle_folder, store)
-    code, _, said = forks.run(["merge", other_set, store])
+        if found.digest != first:
+            assert merge(source, store)[0] == DONE
+    code, said = merge(other, store)
     assert code == DONE, said
-    assert TileStore.open(store).digest == digests[1]
-    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    assert TileStore.open(store).digest != first
+    assert [path.name for path in store.parent.iterdir()] == ["store"]

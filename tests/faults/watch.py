@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import resource
 import signal
 import stat
@@ -15,6 +16,8 @@ from pathlib import Path
 SECONDS = 10.0  # that a refusal may take; most take a hundredth of one
 MEMORY = 400 << 20  # bytes that a refusal may hold at once
 ADDRESSES = 4 << 30  # bytes that it may reserve: an absurd claim fails where memory is scarce
+PROGRESS = re.compile(r"\A(([0-9,]+ (tiles|scans)|note: .*)\n)+")
+"""What may stand before the message where a step was done."""
 HASHED = 64 << 20  # bytes of a file beyond which its size and time stand for its content
 
 

@@ -3,12 +3,23 @@
 import base64
 import hashlib
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from docutils import nodes
 from docutils.utils import new_document
+from sphinx.errors import SphinxError
 
-from birads_lib.study.sphinx_pages import drop_unneeded, lightened, with_policy
+from birads_lib.study.sphinx_pages import (
+    drop_unneeded,
+    lightened,
+    refuse_scripts,
+    running_parts,
+    with_policy,
+)
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
 
 
 def rules(page):
@@ -98,3 +109,67 @@ def test_pictures_of_chapters_wait_until_they_come_near():
 def test_an_empty_cell_is_no_heading():
     page = '<tr><th class="head"><p></p></th><th class="head"><p>a</p></th></tr>'
     assert lightened(page) == '<tr><td class="head"></td><th class="head"><p>a</p></th></tr>'
+
+
+# What a page says
+
+
+def saying(*parts):
+    """A page of these nodes."""
+    page = new_document("page")
+    page += nodes.paragraph("", "", *parts)
+    return page
+
+
+def raw(text):
+    return nodes.raw("", text, format="html")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("<script>alert(1)</script>", "a script"),
+        ("<script>", "a script"),
+        ("<SCRIPT type='text/javascript'\n>", "a script"),
+        ('<script src="">', "a script"),
+        ("<img src=x onerror=alert(1)>", "an attribute onerror"),
+        ("<svg/onload=alert(1)>", "an attribute onload"),
+        ('<p\nOnClick="a()">', "an attribute onclick"),
+        ('<a href="javascript:a()">', "the address 'javascript:a()'"),
+        ('<a href=" &#106;avascript:a()">', "the address ' javascript:a()'"),
+        ('<form action="JavaScript:a()">', "the address 'JavaScript:a()'"),
+        ("<iframe srcdoc='<script>a()</script>'>", "an attribute srcdoc"),
+        ('<object data="data:text/html,x">', "the address 'data:text/html,x'"),
+    ],
+)
+def test_a_page_that_says_what_would_run_is_not_built(text, named):
+    with pytest.raises(SphinxError, match=re.escape(f"notebooks/gate: {named} in what the page")):
+        refuse_scripts(None, saying(raw("<b>"), raw(text)), "notebooks/gate")
+
+
+def test_a_link_that_would_run_is_not_built():
+    link = nodes.reference("", "here", refuri="javascript:alert(1)")
+    with pytest.raises(SphinxError, match="the address 'javascript:alert"):
+        refuse_scripts(None, saying(link), "page")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&lt;script&gt; and on = 1, once = 2",
+        '<script type="module" src="../demo/demo.js"></script>',
+        '<td class="data">one=1 &lt;b onclick=&quot;a()&quot;&gt;</td>',
+        '<img src="data:image/png;base64,AAAA" alt="javascript: a language">',
+    ],
+)
+def test_words_files_and_pictures_are_built(text):
+    link = nodes.reference("", "here", refuri="https://doi.org/10.1/2")
+    refuse_scripts(None, saying(raw(text), link, nodes.Text("<script>")), "page")
+
+
+def test_the_books_own_html_would_run_nothing_by_itself():
+    files = [*BOOK.rglob("*.html"), *BOOK.glob("*.md")]
+    assert len(files) > 10
+    assert {path.name: running_parts(path.read_text()) for path in files} == {
+        path.name: [] for path in files
+    }

@@ -10,7 +10,6 @@ from birads_lib.labels import LESION_CODES
 FLOAT32, HALF = 1e-5, 1e-3
 """How far numbers of two engines may lie apart; HALF where large matrices are sent in half."""
 MOST_MODEL_BYTES = 25e6
-LOADING = 120_000  # ms that engine and networks may take to be ready
 SHOWN = """(name) => {
     const result = document.querySelector('#demo [data-part=result]');
     return !result.hidden && result.dataset.name === name;
@@ -21,7 +20,7 @@ def load(window, site):
     """Open the page, load its networks and wait until tiles can be chosen."""
     window.page.goto(f"{site}/book/demo.html", wait_until="networkidle")
     window.page.get_by_role("button", name="Load the networks").click()
-    window.page.wait_for_selector("#demo [data-part=choice]:visible", timeout=LOADING)
+    window.page.wait_for_selector("#demo [data-part=choice]:visible")
 
 
 def part(window, name):

@@ -8,7 +8,6 @@ import pytest
 from accessible import beyond_the_theme, violations
 from demo_page import (
     FLOAT32,
-    LOADING,
     MOST_MODEL_BYTES,
     SHOWN,
     assert_both_kinds,
@@ -171,7 +170,7 @@ def test_page_is_worked_with_the_keyboard_alone(site, visit, manifest, sample_ti
     page.keyboard.press("Tab")
     assert focused(window, "data-part") == "start"
     page.keyboard.press("Enter")
-    page.wait_for_selector("#demo [data-part=choice]:visible", timeout=LOADING)
+    page.wait_for_selector("#demo [data-part=choice]:visible")
 
     in_order = sorted(manifest["samples"], key=lambda sample: sample["real"])
     assert focused(window, "data-sample") == in_order[0]["file"]
@@ -206,7 +205,7 @@ def test_who_has_gone_on_reading_keeps_the_focus(site, visit):
     window.page.goto(f"{site}/book/demo.html", wait_until="networkidle")
     window.page.get_by_role("link", name="ONNX Runtime Web").focus()
     part(window, "start").dispatch_event("click")
-    window.page.wait_for_selector("#demo [data-part=choice]:visible", timeout=LOADING)
+    window.page.wait_for_selector("#demo [data-part=choice]:visible")
     assert "onnxruntime" in focused(window, "href")
 
 
