@@ -34,6 +34,7 @@ import pandas as pd
 
 from birads_lib.networks.cost import Peaks, cost_of, measured_peaks
 from birads_lib.study import costs, figures, figures_cost
+from birads_lib.study.markup import code
 from birads_lib.study.run import Run
 
 figures.use_style()
@@ -173,7 +174,7 @@ run.say(
 # %%
 measured = costs.read_measurements(BENCH)
 if measured is None:
-    run.say(f"There is no `{BENCH}`: nothing has been measured yet. `make bench` writes it.")
+    run.say(f"There is no {code(BENCH)}: nothing has been measured yet. `make bench` writes it.")
 
 # %% tags=["hide-input"]
 if measured is not None:

@@ -36,6 +36,7 @@ import pandas as pd
 from scipy.stats import wasserstein_distance
 
 from birads_lib.study import figures, paper
+from birads_lib.study.markup import plain
 from birads_lib.study.run import Run
 from birads_lib.tiles import merge_tiles
 from birads_lib.tiles.audit import audit, counts_table
@@ -85,7 +86,7 @@ run.say(
 # The reader also says what it noticed.
 
 # %% tags=["hide-input"]
-run.say("\n".join(f"* {note}" for note in facts["notes"]) or "* nothing to note")
+run.say("\n".join(f"* {plain(note)}" for note in facts["notes"]) or "* nothing to note")
 
 # %% [markdown]
 # ## Counts, beside what the Kaggle set holds

@@ -147,7 +147,8 @@ def test_merge_of_a_truncated_record(small_set, tmp_path, failing):
     damaged = source / TRAINING_PATHS[3]
     damaged.write_bytes(damaged.read_bytes()[:-100])
     said = failing("merge", source, tmp_path / "store")
-    assert f"{damaged}: record 1 is truncated" in said
+    assert f"{damaged}: record 1 at byte " in said
+    assert " is truncated; copy or download the file again" in said
     assert not (tmp_path / "store").exists()
 
 

@@ -21,7 +21,7 @@ LAYERS = (
     {"networks", "texture"},
     {"metrics", "training"},
     {"cascade", "recalibration"},
-    {"explain", "features", "quantization"},
+    {"explain", "features", "prediction", "quantization"},
     {"study"},
     {"deployment", "report"},
     {"cli"},

@@ -14,7 +14,6 @@ from typing import Any
 import jsonschema
 import pandas as pd
 
-from birads_lib import deployment
 from birads_lib.errors import DataError
 from birads_lib.files import sha256, write_json
 from birads_lib.study.cards import (
@@ -29,7 +28,9 @@ from birads_lib.tiles.store import TileStore
 
 DOWNLOADS = "downloads"
 DATA_CARD, MODEL_CARD, SUMS = "data_card.json", "model_card.json", "SHA256SUMS"
-MANIFEST_SCHEMA = deployment.SCHEMA.name
+MANIFEST_SCHEMA = "manifest.schema.json"
+"""Of what ``birads export`` writes; it lies in the package."""
+PACKAGE = Path(__file__).parents[1]
 RESULTS = ("metrics.json", "verdicts.json", "ledger.json")
 BESIDE_A_PICTURE = (".json", ".svg", ".csv")
 EMBEDDED = b"<image "
@@ -60,7 +61,7 @@ def copy_downloads(run: Path, target: Path) -> None:
         table.to_csv(target / "predictions" / f"{path.stem}.csv", index=False)
     write_card(target / DATA_CARD, published_data_card(run), PUBLISHED_DATA_SCHEMA)
     write_card(target / MODEL_CARD, published_model_card(run), PUBLISHED_MODEL_SCHEMA)
-    copy_into(target, deployment.SCHEMA)
+    copy_into(target, PACKAGE / MANIFEST_SCHEMA)
     write_sums(target)
 
 

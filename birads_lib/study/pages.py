@@ -279,7 +279,7 @@ def _machine_table(machine: Mapping[str, Any], steps: Sequence[str]) -> str:
         *machine["packages"].items(),
     ]
     named = [("steps", ", ".join(steps))] if steps else []
-    return table(("what", "which"), [map(plain, fact) for fact in [*named, *facts]])
+    return table(("what", "which"), [tuple(map(plain, fact)) for fact in [*named, *facts]])
 
 
 def status_run(run: Path) -> str:

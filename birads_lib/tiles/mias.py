@@ -285,7 +285,7 @@ def read_pgm(path: Path) -> NDArray[np.uint8]:
         DataError: Another format, size or depth, or too few or too many bytes.
     """
     remedy = "give the unchanged mini-MIAS scan"
-    raw = read_whole(path, MOST_HEADER + SCAN_SIDE * SCAN_SIDE, remedy)
+    raw = read_whole(path, MOST_HEADER + 2 * SCAN_SIDE**2, remedy)
     header = PGM_HEADER.match(raw)
     if not header:
         raise DataError(

@@ -284,6 +284,8 @@ def load_array(path: Path) -> NDArray[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's own, of several lines, on odd headers
             array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except PermissionError as error:
+        raise DataError(f"{path}: {error.strerror}; give a file that you may read") from None
     except Exception as error:  # numpy reads the header as Python, which fails in many ways
         pickled = "Object arrays" in str(error) or "Python objects" in str(error)
         reason = "pickled objects" if pickled else "truncated, or no .npy file"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SCRIPT = """
-import json, os, sys, time
+import json, os, sys, time, traceback
 from birads_lib.cli import main
 from birads_lib.tiles import audit, sources  # and with them all that reads tiles
 import pyarrow.parquet
@@ -28,12 +28,20 @@ def run(words, printed, said):
         os.close(reader)
         os.dup2(writer, 1)
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-    sys.exit(main(words))
+    code = 70
+    try:
+        code = main(words)
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    os._exit(code)  # at once: taking down what was forked would cost more than the command
 
 for line in sys.stdin:
     asked = json.loads(line)
     child = os.fork()
     if not child:
+        os.chdir(asked["folder"])
         run(asked["words"], asked["printed"], asked["said"])
     if asked["sent"]:
         time.sleep(asked["after"])
@@ -47,20 +55,22 @@ class Forks:
 
     Args:
         folder: Where what they print and say is kept.
+        bound: Program and options that start the process, to bind what it may do.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, bound: Sequence[str] = ()):
+        self._bound = bound
         self._printed, self._said = (folder / f"{name}-{id(self)}" for name in ("printed", "said"))
 
     def __enter__(self) -> Forks:
-        command = [sys.executable, "-c", SCRIPT]
+        command = [*self._bound, sys.executable, "-c", SCRIPT]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=300)
 
     def run(
         self,
@@ -82,6 +92,7 @@ class Forks:
         for path in (self._printed, self._said):
             path.write_text("")
         asked = {
+            "folder": os.getcwd(),
             "words": [os.fspath(word) for word in words],
             "printed": os.fspath(self._printed) if printed is None else printed,
             "said": os.fspath(self._said),

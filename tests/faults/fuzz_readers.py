@@ -1,12 +1,14 @@
-"""Feeds a reader with bytes that a search by coverage makes up; a crash ends with a traceback.
+"""Feeds readers with bytes that a search by coverage makes up; a crash ends with a traceback.
 
-python fuzz_readers.py {records,examples,film,list} FOLDER [libFuzzer options]
+python fuzz_readers.py FOLDER [libFuzzer options]
 
-FOLDER takes the input under test, and what made a reader crash.
+FOLDER holds a folder for each reader, with inputs to begin with in its ``corpus``. What the
+search says of a reader comes into its ``log``, and into its folder what made it crash.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,9 +30,23 @@ EXPECTED = {"examples": ValueError}
 """Errors that a reader may raise, if not ``DataError``."""
 
 
-def main(name: str, folder: Path, *options: str) -> None:
-    """Fuzz one reader until the options' budget is used up."""
+def main(folder: Path, *options: str) -> int:
+    """Fuzz each reader in a process of its own; 0 if none crashed."""
     mias.SCAN_SIDE = SIDE
+    children = []
+    for name in READERS:
+        child = os.fork()
+        if not child:
+            fuzz(name, folder / name, *options)
+        children.append(os.waitpid(child, 0)[1])
+    return int(any(children))
+
+
+def fuzz(name: str, folder: Path, *options: str) -> None:
+    """Fuzz one reader until the options' budget is used up, which ends the process."""
+    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
     read, expected = READERS[name], EXPECTED.get(name, DataError)
     path = folder / "input"
 
@@ -42,9 +58,10 @@ def main(name: str, folder: Path, *options: str) -> None:
             if "\n" in str(error):
                 raise RuntimeError("a message of more than one line") from error
 
-    atheris.Setup([sys.argv[0], f"-artifact_prefix={folder}/", *options], read_one)
+    places = [f"-artifact_prefix={folder}/", *options, os.fspath(folder / "corpus")]
+    atheris.Setup([sys.argv[0], *places], read_one)
     atheris.Fuzz()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -25,9 +25,9 @@ NETWORKS = {GATE: ((24, 24, 1), 1), SCORER: ((32, 32, 3), 4)}
 
 
 def films(folder: Path) -> None:
-    """Two films of mini-MIAS with their list: a normal one and one with a mass."""
+    """A film of mini-MIAS that shows a mass, and the list: quicker to cut than normal ones."""
     made = MiasSet()
-    made.scans = {name: made.scans[name] for name in ("mdb001", "mdb003")}
+    made.scans = {"mdb003": made.scans["mdb003"]}
     made.lines = [line for line in made.lines if line[:6] in made.scans]
     made.write(folder)
 

@@ -144,9 +144,9 @@ def test_a_damaged_dicom_file_is_refused(entrance, tmp_path, change, told):
 
 @pytest.fixture(scope="session")
 def download(tmp_path_factory) -> Path:
-    """Four women, both views; do not write into it."""
+    """Two women, both views; do not write into it."""
     folder = tmp_path_factory.mktemp("cbis") / "download"
-    DicomTree(patients=4).write(folder)
+    DicomTree(patients=2).write(folder)
     return folder
 
 
@@ -232,7 +232,7 @@ LISTS = {
 
 @pytest.fixture
 def mias(entrance):
-    """Two films and their list, merged."""
+    """A film and the list, merged."""
     return entrance(sound.films, lambda source, out: ["merge", source, out])
 
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SECONDS = 10.0  # that a refusal may take; most take a hundredth of one
+SECONDS = 10.0  # of a processor that a refusal may take; most take a hundredth of one
+PATIENCE = 120.0  # seconds after which what waits for something is given up
 MEMORY = 400 << 20  # bytes that a refusal may hold at once
 ADDRESSES = 4 << 30  # bytes that it may reserve: an absurd claim fails where memory is scarce
 PROGRESS = re.compile(r"\A(([0-9,]+ (tiles|scans)|note: .*)\n)+")
@@ -27,7 +28,7 @@ class TookTooLongError(BaseException):
 
 @dataclass
 class Watched:
-    """What was seen: seconds, and bytes held over those held before."""
+    """What was seen: seconds of a processor, and bytes held over those held before."""
 
     seconds: float = 0.0
     memory: int = 0
@@ -40,9 +41,9 @@ def watched() -> Iterator[Watched]:
     before = _held("VmRSS")
     _forget_peak()
     with _limited_addresses(), _alarm():
-        started = time.perf_counter()
+        started = time.process_time()
         yield seen
-        seen.seconds = time.perf_counter() - started
+        seen.seconds = time.process_time() - started
     seen.memory = _held("VmHWM") - before
     assert seen.seconds < SECONDS, f"took {seen.seconds:.1f} s"
     assert seen.memory < MEMORY, f"held {seen.memory >> 20} MB"
@@ -51,10 +52,10 @@ def watched() -> Iterator[Watched]:
 @contextmanager
 def _alarm() -> Iterator[None]:
     def ring(*_: object) -> None:
-        raise TookTooLongError(f"still at it after {2 * SECONDS} s")
+        raise TookTooLongError(f"still at it after {PATIENCE} s")
 
     earlier = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, 2 * SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
         yield
     finally:

@@ -24,9 +24,10 @@ ADDRESSED = {
 
 def own_addresses():
     """Names and addresses of this computer, as far as it knows them itself."""
-    names = {"", "localhost", "0.0.0.0", "::", "::1", socket.gethostname(), socket.getfqdn()}
+    own = socket.gethostname()
+    names = {"", "localhost", "0.0.0.0", "::", "::1", own, f"{own}.local", socket.getfqdn()}
     try:
-        return names | set(socket.gethostbyname_ex(socket.gethostname())[2])
+        return names | set(socket.gethostbyname_ex(own)[2])
     except OSError:
         return names
 

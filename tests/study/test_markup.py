@@ -3,6 +3,7 @@
 import html
 import random
 import re
+from pathlib import Path
 
 import docutils.core
 import nbformat
@@ -19,6 +20,7 @@ from birads_lib.study import ablations, pages
 from birads_lib.study.markup import code, plain
 from birads_lib.study.run import Run
 
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = (
     SCRIPT,
@@ -183,6 +185,13 @@ def test_parts_of_pages_show_a_runs_own_words_as_they_are(copied, in_project, te
         assert all(re.match(r"\.\./|#fig-", link) for link in re.findall(r'href="([^"]*)', page))
     parameter = f"EPOCHS = {text!r}"
     assert parameter in html.unescape(READER.render(pages.figure_index(copied)))
+
+
+def test_chapters_quote_what_a_reader_of_tiles_noticed_and_a_file_that_is_missing():
+    chapters = {path.stem: path.read_text() for path in (ROOT / "notebooks").glob("*.py")}
+    assert "{plain(note)}" in chapters["data_merging"]
+    assert "{code(BENCH)}" in chapters["cost"]
+    assert not any(re.search(r"\{(note|error|SRC|EXTERNAL|BENCH)\}", t) for t in chapters.values())
 
 
 def test_a_sweeps_errors_show_as_they_are():

@@ -9,6 +9,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BIRADS = Path(sys.executable).with_name("birads")
+OFFLINE = ROOT / "tests" / "offline"
+ASKED = "asked.txt"
+"""What a study's programs ask of other computers, in its folder; see ``OFFLINE``."""
 SOURCES = (
     "notebooks", "book", "Snakefile", "profiles.yml", "sweeps.yml", "_config.yml", "_toc.yml",
 )  # fmt: skip
@@ -45,9 +48,11 @@ def shorten_sweeps(path):
 
 
 def birads(folder, *arguments):
+    places = [str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    watched = {"PYTHONPATH": os.pathsep.join(places), "BIRADS_TEST_ASKED": str(folder / ASKED)}
     return subprocess.run(
         [BIRADS, *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", **watched},
     )  # fmt: skip
 
 
