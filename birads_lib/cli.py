@@ -38,10 +38,10 @@ Handler = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors a user can mend end in one line on standard error."""
     _settle_output()
-    parsed = _parser().parse_args(arguments)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _stop)
+        parsed = _parser().parse_args(arguments)
         code = parsed.handler(parsed)
         sys.stdout.flush()
         return code

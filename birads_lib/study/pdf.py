@@ -10,14 +10,17 @@ import tempfile
 import threading
 from pathlib import Path
 
+import yaml
+
 from birads_lib.errors import ChapterError, DataError
 from birads_lib.files import whole_file
-from birads_lib.study.book import run_jupyter_book
+from birads_lib.study.book import CONTENTS, run_jupyter_book
 from birads_lib.study.profiles import BUILD
 from birads_lib.study.server import book_server
 
 PDF = BUILD / "book.pdf"
 STAGED = BUILD / "book"
+PAGE = "whole.html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SETTLES = 60_000  # milliseconds of the page's own clock, for formulas to be set
 MOST_SECONDS = 300
@@ -42,8 +45,10 @@ def print_book(out: Path = PDF, staged: Path = STAGED) -> Path:
     if not staged.is_dir():
         raise DataError(f"{staged}: no book there; run `make book` first")
     folder = run_jupyter_book(staged, "singlehtml", strict=())
-    page = folder / "index.html"
-    page.write_text(for_paper(page.read_text(encoding="utf-8")), encoding="utf-8")
+    root = yaml.safe_load((staged / CONTENTS).read_text(encoding="utf-8"))["root"]
+    text = (folder / f"{root}.html").read_text(encoding="utf-8")
+    page = folder / PAGE  # where the addresses of this builder's pictures and styles begin
+    page.write_text(for_paper(text), encoding="utf-8")
     with book_server(0, folder) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
