@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KAPPAS = {"kappa": 0, "linear_kappa": 1, "quadratic_kappa": 2}
-"""The power to which the distance between two categories counts; 0: any is the same."""
+"""The power to which the distance between two categories counts; with 0 any is the same."""
 
 Floats = NDArray[np.float64]
 

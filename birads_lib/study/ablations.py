@@ -24,8 +24,8 @@ ATTENTION_PAIRS: Mapping[Pair, str] = {
     ("spatial", "none"): "Spatial attention alone, on the same features",
     ("channel", "none"): "Channel attention alone, on the same features",
 }
-"""Members with attention and without, by how they differ. What stands first decides: frozen
-features were learned with attention in place, and may lean to it."""
+"""Members with attention and without, by how they differ. What stands first decides, since
+frozen features were learned with attention in place and may lean to it."""
 INSIDE, OUTSIDE, UNDECIDED = "inside", "outside", "undecided"
 UNLEARNED = "not learned"
 CHANCE = 0.5  # AUROC of one who knows nothing

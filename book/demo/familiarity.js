@@ -3,14 +3,15 @@
 const LOW = 5;
 const HIGH = 60; // cycles a tile between which the power law is fitted
 
-/** Sentences on what is unlike the training tiles; none where all is alike. */
+/** Sentences on what is unlike the training tiles; none where all is alike, or none are known. */
 export function remarks(tile, familiar) {
-  const measured = measureTile(tile);
-  return Object.entries(familiar ?? {})
-    .filter(([name, { low, high }]) => !(measured[name] >= low && measured[name] <= high))
-    .map(([name, { title, low, high }]) => Number.isNaN(measured[name])
+  if (!familiar) return [];
+  return Object.entries(measureTile(tile))
+    .map(([name, value]) => ({ value, ...familiar[name] }))
+    .filter(({ value, low, high }) => !(value >= low && value <= high))
+    .map(({ value, title, low, high }) => Number.isNaN(value)
       ? `The picture has no texture, so the ${title} cannot be told.`
-      : `The ${title} is ${measured[name].toFixed(2)}; almost all training tiles lie between `
+      : `The ${title} is ${value.toFixed(2)}; almost all training tiles lie between `
         + `${low.toFixed(2)} and ${high.toFixed(2)}.`);
 }
 
