@@ -380,11 +380,13 @@ def test_tiles_that_are_no_store_are_refused(refused, model, tmp_path):
 
 
 def test_store_that_lacks_a_class_is_refused(refused, model, small_store, tmp_path):
-    table = small_store.table
-    table.loc[table["label"] == 4, "label"] = 2
-    table.to_parquet(small_store.path / "table.parquet", index=False)
-    said = refused(model, tmp_path / "out", "--int8", "--tiles", small_store.path)
-    assert f"{small_store.path}: train part: no tile of label 4" in said
+    table = small_store.table.drop(columns="digest")
+    with writing_store(tmp_path / "lacking") as writer:
+        writer.append(np.asarray(small_store.images[:]))
+        writer.table = table.assign(label=table["label"].replace(4, 2))
+        writer.meta = small_store.meta
+    said = refused(model, tmp_path / "out", "--int8", "--tiles", tmp_path / "lacking")
+    assert f"{tmp_path / 'lacking'}: train part: no tile of label 4" in said
 
 
 def test_place_of_something_else_is_refused(refused, model, tmp_path):

@@ -165,6 +165,7 @@ def focused(window, attribute):
 def test_page_is_worked_with_the_keyboard_alone(site, visit, manifest, sample_tiles, tmp_path):
     window = visit()
     page = window.page
+    page.on("filechooser", lambda chooser: None)  # from now on no dialog opens, and it is told
     page.goto(f"{site}/book/demo.html", wait_until="networkidle")
     page.get_by_role("link", name="ONNX Runtime Web").focus()
     page.keyboard.press("Tab")
