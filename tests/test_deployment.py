@@ -22,6 +22,7 @@ from birads_lib.errors import DataError
 from birads_lib.files import read_json, sha256, write_json
 from birads_lib.labels import CLASSES, LESION_CODES
 from birads_lib.metrics import summarise
+from birads_lib.tiles.store import writing_store
 
 FORMS = {"onnx": [".onnx"], "openvino": [".bin", ".xml"], "litert": [".tflite"]}
 NAMES = ("autoencoder", "gate", "scorer")
