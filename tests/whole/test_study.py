@@ -25,7 +25,7 @@ OF_NO_TILES = {
     "table_2_implied", "network_costs", "scorer_by_kind", "projected_cost", "bench_targets",
     "bench_ratios", "bench_rows", "bench_machine", "audit_gate", "audit_table_2_cells",
     "audit_class_sums", "audit_shares", "audit_solution", "audit_regenerated", "audit_bound",
-    "audit_text", "birads_drawn_from", "verdict_counts",
+    "audit_text", "birads_drawn_from", "verdict_counts", "phone_sizes",
 }  # fmt: skip
 """Figures and tables without a tile or a number measured on one; those of label_meaning too."""
 FIGURES_OF_MERIT = {
