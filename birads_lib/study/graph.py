@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 MODELS = "models"
 GENERATOR = "birads_lib.tiles.phantom"
+BOOKS = profiles.BUILD / "stamps" / "html"
+"""Stamps of the book, by run; there is one, since a book takes the place of another's."""
 
 
 class Study:
@@ -194,8 +196,9 @@ def drop_stamps(study: Study, step: str) -> None:
 
 
 def put_stamp(stamp: Path) -> None:
-    """Mark a step as done; stamps of its earlier states go."""
-    shutil.rmtree(stamp.parent, ignore_errors=True)
+    """Mark a step as done; stamps of its earlier states go, and with a book those of others."""
+    earlier = BOOKS if stamp.is_relative_to(BOOKS) else stamp.parent
+    shutil.rmtree(earlier, ignore_errors=True)
     stamp.parent.mkdir(parents=True)
     stamp.touch()
 
@@ -212,7 +215,7 @@ def book_stamp(study: Study) -> Path:
             _code("study.book"),
         ]
     )
-    return profiles.BUILD / "stamps" / "html" / digest[:16]
+    return BOOKS / study.run.name / digest[:16]
 
 
 def code_digest(code: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from birads_lib.errors import DataError, StudyError
 from birads_lib.files import read_json, read_parquet, sha256, write_json
+from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, summarise
 from birads_lib.study.ablations import read_results
 from birads_lib.tiles.store import META, TABLE, TileStore, verify_store
@@ -20,6 +21,7 @@ SWEPT = "sweep_"
 """How the files of a sweep begin, which runs after the study and answers for itself."""
 OF_A_RECORD = ("stage", "protocol", "split")
 """With the seed, what tells one record of metrics from another."""
+ROUNDING = 1e-6  # by which a probability may leave 0 to 1
 AGAIN = "run `birads study` again"
 STAMPS = "stamps"
 """Folder whose files say which steps are done."""
@@ -154,6 +156,9 @@ def _records_of(path: Path) -> list[dict[str, Any]]:
     if missing:
         raise DataError(f"{path}: columns missing: {', '.join(sorted(missing))}; {AGAIN}")
     try:
+        scores = table[["gate", *LESION_CODES]].to_numpy(float)
+        if ((scores < -ROUNDING) | (scores > 1 + ROUNDING)).any():
+            raise DataError("a probability lies outside of 0 to 1")
         return summarise(table)
     except (StudyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}; {AGAIN}") from None

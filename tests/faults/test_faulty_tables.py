@@ -301,6 +301,12 @@ PREDICTED = {
     "a probability is not a number": (
         table(lambda own: own.assign(gate=np.nan)), "has no probability of the gate",
     ),
+    "a probability is infinite": (
+        table(lambda own: own.assign(gate=np.inf)), "a probability lies outside of 0 to 1",
+    ),
+    "a probability is below 0": (
+        table(lambda own: own.assign(gate=-0.1)), "a probability lies outside of 0 to 1",
+    ),
     "a probability is text": (table(lambda own: own.assign(gate="high")), AGAIN),
     "a label is 7": (table(lambda own: own.assign(label=7)), "label the gate does not know"),
     "a stage is unknown": (table(lambda own: own.assign(stage="guess")), "unknown 'guess'"),

@@ -11,7 +11,7 @@ import pytest
 
 from birads_lib.errors import DataError
 from birads_lib.files import whole_file
-from birads_lib.study.graph import Study, imported_modules, mirror_run
+from birads_lib.study.graph import Study, book_stamp, imported_modules, mirror_run, put_stamp
 from birads_lib.study.profiles import CHAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,3 +195,15 @@ def test_what_a_helping_host_writes_leaves_the_chiefs_run_alone(tmp_path, listin
     with whole_file(own / "figures" / "new.png") as partial:
         partial.write_text("helper")
     assert listing(run) == before
+
+
+def test_the_stamp_of_a_book_lasts_until_its_run_or_another_book_is_made(project, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    smoke, laptop = (book_stamp(Study(name, None)) for name in ("smoke", "laptop"))
+    monkeypatch.chdir(project[0])
+    put_stamp(smoke)
+    shutil.rmtree(laptop.parent, ignore_errors=True)  # what a step of the other run takes back
+    assert smoke.exists()
+    put_stamp(laptop)
+    assert laptop.exists()
+    assert not smoke.exists(), "its pages are there no more"

@@ -8,13 +8,14 @@ import pytest
 from demo_page import HALF, MOST_MODEL_BYTES, assert_both_kinds, between, compare, load, threads
 
 from birads_lib import Cascade
+from birads_lib.cascade import apply_network, denoised_levels
 from birads_lib.networks import attention_scorer, denoising_autoencoder, mobilenet_gate
 from birads_lib.study.demo import write_demo
 from birads_lib.study.profiles import chapter_settings
 from birads_lib.tiles.resizing import network_input, resize_tiles
 
 MOST_MILLISECONDS = 1500  # a tile; machines that run tests are shared
-SURER = 40  # fresh answers lie all near .5; with last weights so many times larger they do not
+APART = 10  # times that answers of fresh networks, which lie close together, are drawn apart
 
 
 def untrained_networks():
@@ -25,17 +26,17 @@ def untrained_networks():
     )
     tile, side = first["TILE_SIZE"], second["INPUT_SIZE"]
     shape = (third["INPUT_HEIGHT"], third["INPUT_WIDTH"], 3)
-    return (
-        mobilenet_gate((side, side, 1), second["ALPHA"], units=second["UNITS"]),
-        attention_scorer(third["BACKBONE"], shape),
-        denoising_autoencoder((tile, tile, 1), first["FILTERS"], first["LATENT"]),
-    )
+    autoencoder = denoising_autoencoder((tile, tile, 1), first["FILTERS"], first["LATENT"])
+    autoencoder.get_layer("rebuild").bias.assign([0.5])  # random pictures around a middle grey
+    gate = mobilenet_gate((side, side, 1), second["ALPHA"], units=second["UNITS"])
+    return gate, attention_scorer(third["BACKBONE"], shape), autoencoder
 
 
 def settle(network, tiles):
-    """Make answers differ from tile to tile: batch normalisations get the statistics of these.
+    """Make a fresh network's answers differ from tile to tile.
 
-    With their first ones the features of a fresh network vanish.
+    Its batch normalisations get the statistics of these tiles, without which its features
+    vanish. Its answers, which lie close together, are drawn apart.
     """
     backbone = next(layer for layer in network.layers if isinstance(layer, keras.Model))
     for layer in backbone.layers:
@@ -44,7 +45,10 @@ def settle(network, tiles):
     height, width, channels = network.input_shape[1:]
     network(network_input(resize_tiles(tiles, (height, width)), channels), training=True)
     kernel, bias = network.layers[-1].get_weights()
-    network.layers[-1].set_weights([SURER * kernel, bias])
+    answers = apply_network(network, tiles)
+    logits = np.log(answers) - (np.log1p(-answers) if answers.shape[1] == 1 else 0)
+    middle = logits.mean(axis=0)
+    network.layers[-1].set_weights([APART * kernel, APART * (bias - middle)])
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def laptop(sample_tiles, simulated, tmp_path_factory):
     run = tmp_path_factory.mktemp("laptop") / "laptop"
     gate, scorer, autoencoder = untrained_networks()
     for network in (gate, scorer):
-        settle(network, sample_tiles)
+        settle(network, denoised_levels(autoencoder, sample_tiles))
     cascade = Cascade(gate, scorer, autoencoder, about={"profile": run.name, "simulated": True})
     cascade.threshold = between(cascade.predict(sample_tiles)["gate"], HALF)
     cascade.save(run / "models" / "cascade")
