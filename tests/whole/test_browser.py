@@ -8,7 +8,7 @@ import pytest
 from accessible import beyond_the_theme, violations
 from studies import contents
 
-PAGES = [*contents(), "genindex", "py-modindex", "search"]
+PAGES = [*contents(), "search"]
 """Those of the table of contents, and those that Sphinx adds."""
 START = "index"  # leads on to the first page
 WINDOWS = {
