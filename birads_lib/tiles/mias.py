@@ -383,7 +383,8 @@ def _origins(table: pd.DataFrame, seed: int) -> NDArray[np.str_]:
     women = pd.crosstab(table["group"], table["label"]) > 0  # in the order of the strata
     rng = np.random.default_rng(seed)
     divisions = [_draw_held_out(strata, rng) for _ in range(DRAWS)]
-    shown = [women[held].any().sum() + women[~held].any().sum() for held in divisions]
+    has = women.to_numpy()
+    shown = [has[held].any(axis=0).sum() + has[~held].any(axis=0).sum() for held in divisions]
     held_out = women.index[divisions[int(np.argmax(shown))]]
     return np.where(table["group"].isin(held_out), HELD_OUT, TRAINING)
 

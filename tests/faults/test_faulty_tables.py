@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +31,10 @@ from damage import (
 from watch import watched
 
 from birads_lib.errors import DataError
-from birads_lib.metrics import PREDICTION_COLUMNS
-from birads_lib.study.ledger import LEDGER, METRICS, write_results
-from birads_lib.tiles import TileStore
+from birads_lib.metrics import PREDICTION_COLUMNS, summarise
+from birads_lib.study import ledger
+from birads_lib.study.ledger import LEDGER, METRICS
+from birads_lib.tiles import TileStore, cbis_labels
 from birads_lib.tiles.cbis_labels import CASE_FILES
 from birads_lib.tiles.store import COLUMNS, writing_store
 
@@ -66,8 +68,10 @@ PLACES = {
 
 
 @pytest.fixture
-def counting(entrance):
-    """The case files, counted."""
+def counting(entrance, monkeypatch):
+    """The case files, counted with few bootstrap replicates."""
+    few_counts = functools.partial(cbis_labels.label_counts, replicates=20)
+    monkeypatch.setattr(cbis_labels, "label_counts", few_counts)
     return entrance(sound.case_files, lambda source, out: ["cbis-labels", source, "--out", out])
 
 
@@ -257,6 +261,7 @@ def test_a_damaged_record_of_simulated_tiles_is_refused(kaggle_set, change):
 # A run's predictions
 
 PREDICTIONS = "predictions/gate.parquet"
+few = functools.partial(summarise, replicates=20)
 
 
 @pytest.fixture(scope="session")
@@ -278,13 +283,16 @@ def finished(tmp_path_factory) -> Path:
     (run / "predictions").mkdir()
     rows[list(PREDICTION_COLUMNS)].to_parquet(run / PREDICTIONS, index=False)
     (run / "results").mkdir()
-    write_results(run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger, "summarise", few)
+        ledger.write_results(run)
     return run
 
 
 @pytest.fixture
-def verifying(entrance, finished):
-    """The run, verified."""
+def verifying(entrance, finished, monkeypatch):
+    """The run, verified by few bootstrap replicates."""
+    monkeypatch.setattr(ledger, "summarise", few)
     return entrance(
         lambda source: shutil.copytree(finished, source), lambda source, out: ["verify", source]
     )
