@@ -202,13 +202,16 @@ def test_a_shipped_cascade_is_measured_with_its_autoencoder_and_without(
     monkeypatch.setattr(predict, "REPEATS", {USUAL: 1})
     result = predict.measure(USUAL, tmp_path / "cascade")
     assert result.facts["networks"] == "of a trained cascade"
-    compared = [(r.over, r.under) for r in result.ratios if DEFAULT in r.over]
-    assert compared == [
-        (f"{predict.SHIPPED}, {DEFAULT}", predict.EVERY_TILE),
+    ways = (predict.SHIPPED, predict.TWO_STAGES)
+    others = [engine for engine in SUFFIXES if engine != DEFAULT]
+    compared = {(r.over, r.under) for r in result.ratios if DEFAULT in r.over}
+    assert compared == {
         (f"{predict.SHIPPED}, {DEFAULT}", predict.ALL_THREE),
-        (f"{predict.TWO_STAGES}, {DEFAULT}", predict.EVERY_TILE),
-    ]
-    assert len(result.targets) == 2
+        *((f"{way}, {DEFAULT}", predict.EVERY_TILE) for way in ways),
+        *((f"{way}, {DEFAULT}", f"{way}, {engine}") for way in ways for engine in others),
+    }
+    judged = {target.name for target in result.targets}
+    assert judged == {f"{a} / {b}" for a, b in compared if b != predict.ALL_THREE}
 
 
 def test_the_full_size_is_refused_without_a_trained_cascade(tmp_path):
@@ -219,7 +222,8 @@ def test_the_full_size_is_refused_without_a_trained_cascade(tmp_path):
 def test_feeding_is_measured_alone_and_in_training(store, monkeypatch):
     monkeypatch.setattr(feed, "simulated_store", lambda tiles: store)
     result = feed.measure(QUICK)
-    assert [row.name for row in result.rows[:3]] == [feed.EPOCH, feed.FED, feed.CACHED]
+    named = [row.name for row in result.rows[:4]]
+    assert named == [feed.FIRST, feed.EPOCH, feed.FED, feed.CACHED]
     assert all(row.median > 0 for row in result.rows)
     assert [t.name for t in result.targets] == [
         "tiles/s fed",

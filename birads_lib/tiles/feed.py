@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from birads_lib.errors import UsageError, one_of
-from birads_lib.tiles.resizing import network_input, resize_tiles
+from birads_lib.tiles.resizing import ResizedRows, network_input
 from birads_lib.tiles.store import ImageRows, streamed
 
 BALANCES = ("none", "weights", "sampling")
@@ -89,6 +89,7 @@ class TileBatches:
         self.seed, self.turn, self.noise = seed, turn, noise
         self.balance = one_of("balance", balance, BALANCES)
         self.rebuilds = targets.ndim > 1
+        self._sizes: dict[tuple[bool, tuple[int, int]], ResizedRows] = {}
         self.start_epoch(0)
 
     def __len__(self) -> int:
@@ -112,14 +113,14 @@ class TileBatches:
         if not 0 <= index < len(self):
             raise IndexError(index)
         rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        y = self.targets[rows]
         rng = turns = None
         if self.seed is not None:
             rng = np.random.default_rng([self.seed, self._epoch, index])
             turns = rng.integers(8, size=len(rows)) if self.turn else None
-        batch = self._as_input(np.asarray(self.images[rows]), turns, rng)
+        batch = self._as_input(rows, turns, rng)
         if self.rebuilds:
-            return batch, network_input(self._resized(y, turns), 1)
+            return batch, network_input(self._resized(self.targets, rows, turns), 1)
+        y = self.targets[rows]
         if self.balance == "weights":
             return batch, y, self._class_weights[y]
         return batch, y
@@ -153,11 +154,11 @@ class TileBatches:
 
     def _as_input(
         self,
-        x: NDArray[np.uint8],
+        rows: NDArray[np.int64],
         turns: NDArray[np.int64] | None,
         rng: np.random.Generator | None,
     ) -> NDArray[np.float32]:
-        batch = network_input(self._resized(x, turns), self.input_shape[2])
+        batch = network_input(self._resized(self.images, rows, turns), self.input_shape[2])
         if self.noise and rng is not None:
             strength = self.noise * rng.random((len(batch), 1, 1, 1), np.float32)
             batch += strength * rng.standard_normal((*batch.shape[:3], 1), np.float32)
@@ -165,23 +166,31 @@ class TileBatches:
         return batch
 
     def _resized(
-        self, images: NDArray[np.uint8], turns: NDArray[np.int64] | None
+        self, images: Any, rows: NDArray[np.int64], turns: NDArray[np.int64] | None
     ) -> NDArray[np.uint8]:
-        """Images at the network's size, each in one of the square's eight symmetries.
+        """Rows of images at the network's size, each in one of the square's eight symmetries.
 
         They are turned when they are small. Averages over areas do not mind the order.
         """
         height, width = self.input_shape[:2]
         if turns is None:
-            return resize_tiles(images, (height, width))
-        turned = np.empty((len(images), height, width), np.uint8)
+            return self._rows_at(images, (height, width))[rows]
+        turned = np.empty((len(rows), height, width), np.uint8)
         for lying in (False, True):
-            rows = np.flatnonzero((turns % 2 == 1) == lying)
-            small = resize_tiles(images[rows], (width, height) if lying else (height, width))
-            for row, image in zip(rows, small, strict=True):
-                flipped = image[:, ::-1] if turns[row] >= 4 else image
-                turned[row] = np.rot90(flipped, turns[row] % 4)
+            places = np.flatnonzero((turns % 2 == 1) == lying)
+            size = (width, height) if lying else (height, width)
+            small = self._rows_at(images, size)[rows[places]]
+            for place, image in zip(places, small, strict=True):
+                flipped = image[:, ::-1] if turns[place] >= 4 else image
+                turned[place] = np.rot90(flipped, turns[place] % 4)
         return turned
+
+    def _rows_at(self, images: Any, size: tuple[int, int]) -> ResizedRows:
+        """The images at a size; what was resized in one epoch serves the next."""
+        key = (images is self.images, size)
+        if key not in self._sizes:
+            self._sizes[key] = ResizedRows(images, size)
+        return self._sizes[key]
 
     @functools.cached_property
     def _class_weights(self) -> NDArray[np.float32]:
@@ -220,5 +229,5 @@ class FeatureBatches(TileBatches):
         shape = (height, width, channels)
         super().__init__(features, targets, shape, batch_size, seed, balance=balance)
 
-    def _as_input(self, x: NDArray[Any], *_: Any) -> NDArray[np.float32]:
-        return x.astype(np.float32)
+    def _as_input(self, rows: NDArray[np.int64], *_: Any) -> NDArray[np.float32]:
+        return np.asarray(self.images[rows]).astype(np.float32)

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 from birads_lib.errors import UsageError
-from birads_lib.tiles import feed
-from birads_lib.tiles.feed import (
-    TileBatches,
-    add_noise,
-    network_input,
-    random_patches,
-    resize_tiles,
-)
+from birads_lib.tiles import feed, resizing
+from birads_lib.tiles.feed import TileBatches, add_noise, random_patches
+from birads_lib.tiles.resizing import network_input, resize_tiles
 from birads_lib.tiles.store import streamed
 
 SIDE = 8
@@ -237,6 +232,37 @@ def test_shrinking_averages_areas():
 
 def test_same_size_is_the_same_tiles(noisy_tiles):
     np.testing.assert_array_equal(resize_tiles(noisy_tiles, (12, 12)), noisy_tiles)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (8, 6, 1)])
+def test_kept_tiles_are_what_resizing_anew_gives(noisy_tiles, shape, monkeypatch):
+    def epochs() -> list[np.ndarray]:
+        batches = TileBatches(noisy_tiles, np.arange(10), shape, 3, seed=0, turn=True)
+        listed = []
+        for epoch in range(3):
+            batches.start_epoch(epoch)
+            listed.append(inputs_of(batches))
+        return listed
+
+    kept = epochs()
+    monkeypatch.setattr(resizing, "MOST_KEPT", 0)
+    np.testing.assert_array_equal(kept, epochs())
+
+
+@pytest.mark.parametrize(("most", "resized"), [(10 * 8 * 8, 10), (10 * 8 * 8 - 1, 20)])
+def test_a_tile_is_resized_once_unless_memory_would_not_hold_them_all(
+    noisy_tiles, most, resized, monkeypatch
+):
+    seen = []
+    resize = resizing.resize_tiles
+    monkeypatch.setattr(
+        resizing, "resize_tiles", lambda x, size: (seen.extend(x), resize(x, size))[1]
+    )
+    monkeypatch.setattr(resizing, "MOST_KEPT", most)
+    batches = numbered(noisy_tiles)
+    inputs_of(batches)
+    inputs_of(batches)
+    assert len(seen) == resized
 
 
 def test_equal_seeds_cut_patches_at_equal_places(noisy_tiles):
