@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     import keras
 
 PARTS = ("autoencoder", "gate", "scorer")
+INTENDED_USE = (
+    "To reproduce, teach and criticise a published method.",
+    "To measure what a split, a threshold or a smaller network does to a result.",
+    "To serve as a baseline on the same public tiles.",
+)
+NOT_INTENDED_USE = (
+    "Diagnosis, triage, second opinions and reassurance, of anyone.",
+    "Whole mammograms, digital mammograms, tomosynthesis, ultrasound and MRI.",
+    "Reading its classes as BI-RADS categories: they are lesion type and pathology.",
+)
 DESCRIPTION = "cascade.json"
 SHOWN = 200  # characters of a schema's complaint, which may repeat a whole entry
 _DIGESTS = {"type": "object", "additionalProperties": {"type": "string"}}

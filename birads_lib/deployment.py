@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib import metrics
-from birads_lib.cascade import PARTS, Cascade
+from birads_lib.cascade import INTENDED_USE, NOT_INTENDED_USE, PARTS, Cascade
 from birads_lib.engines import load_openvino, open_network
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.export import FORMATS, frozen_function, write_litert, write_openvino
@@ -59,16 +59,8 @@ ATTENTION = ("attention map A_s", SHARE)
 """What a scorer's second output is."""
 SAID = {
     "notice": "Research software, not a medical device.",
-    "intended_use": [
-        "To reproduce, teach and criticise a published method.",
-        "To measure what a split, a threshold or a smaller network does to a result.",
-        "To serve as a baseline on the same public tiles.",
-    ],
-    "not_intended_use": [
-        "Diagnosis, triage, second opinions and reassurance, of anyone.",
-        "Whole mammograms, digital mammograms, tomosynthesis, ultrasound and MRI.",
-        "Reading its classes as BI-RADS categories: they are lesion type and pathology.",
-    ],
+    "intended_use": list(INTENDED_USE),
+    "not_intended_use": list(NOT_INTENDED_USE),
     "input": {
         "shape": [TILE, TILE],
         "dtype": "uint8",

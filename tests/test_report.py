@@ -26,7 +26,7 @@ from dicom_tree import write_dicom
 from onnx import TensorProto, helper
 
 from birads_lib import Cascade
-from birads_lib.cascade import DESCRIPTION
+from birads_lib.cascade import DESCRIPTION, INTENDED_USE, NOT_INTENDED_USE
 from birads_lib.cli import main
 from birads_lib.errors import DataError, UsageError
 from birads_lib.files import sha256, write_json
@@ -277,7 +277,11 @@ def test_the_model_is_named(data, model):
         "engine": "openvino",
         **ABOUT,
         "familiarity_checked": True,
-        "card": "book/model_card.html",
+        "card": {
+            "page": "book/model_card.html",
+            "intended_use": list(INTENDED_USE),
+            "not_intended_use": list(NOT_INTENDED_USE),
+        },
     }
     made = datetime.fromisoformat(data["created"])
     assert abs((datetime.now(UTC) - made).total_seconds()) < 3600
@@ -431,7 +435,7 @@ def test_page_has_landmarks_one_title_and_headings_without_gaps(page):
     assert len(ids) == len(set(ids))
     links = [x["href"][1:] for x in page.all("a")]
     labels = [x["aria-labelledby"] for x in page.all("section")]
-    assert len(links) == 3
+    assert len(links) == 1 + 3  # the model card, and the pictures of the overview
     assert set(links + labels) <= set(ids)
 
 
@@ -482,6 +486,14 @@ def test_page_says_what_it_is_not_at_top_and_bottom(page):
     assert words.SIMULATED in page.words["header"]
 
 
+def test_page_leads_to_the_model_card_that_it_holds(page):
+    assert words.CARD_LINK in page.words["header"]
+    (card,) = (x for x in page.all("h2") if x.get("id") == "model-card")
+    assert [x for x in page.all("a") if x["href"] == f"#{card['id']}"]
+    for line in (*INTENDED_USE, *NOT_INTENDED_USE):
+        assert line in page.words["main"]
+
+
 def test_page_tells_classes_from_categories(page):
     said = page.words["main"]
     assert "They are NOT BI-RADS categories" in said
@@ -500,7 +512,7 @@ def test_names_are_text_and_never_markup(page, pictures):
 def test_one_picture_needs_no_overview(model, pictures, tmp_path):
     write_report(pictures[:1], tmp_path / "report.html", model)
     page = Page(tmp_path / "report.html")
-    assert page.all("a") == []
+    assert [link["href"] for link in page.all("a")] == ["#model-card"]
     assert "Report on scored" in page.words["header"]
 
 
@@ -547,6 +559,14 @@ def document(model, pictures, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("reports") / "report.pdf"
     write_report(pictures, out, model)
     return out
+
+
+def test_pdf_leads_to_the_model_card_that_it_holds(document):
+    said = pdf_text(document)
+    assert words.CARD_LINK in said
+    for line in (*INTENDED_USE, *NOT_INTENDED_USE):
+        assert line in said
+    assert b"/Subtype /Link" in document.read_bytes()
 
 
 def test_pdf_says_what_the_json_says(document, data):

@@ -43,7 +43,7 @@ class SpatialAttention(keras.layers.Layer):
 
     WINDOW = 3
 
-    def __init__(self, pool: str = "channels", **kwargs: Any):
+    def __init__(self, pool: str = "channels", **kwargs: Any):  # pragma: no mutate block
         super().__init__(**kwargs)
         self.pool = one_of("pool", pool, POOLINGS)
         self.of_max = keras.layers.Conv2D(1, 1, name="of_max")
@@ -91,7 +91,7 @@ class ChannelAttention(keras.layers.Layer):
     Source: equation (6) of the paper, first line.
     """
 
-    def __init__(self, reduction: int | None = None, **kwargs: Any):
+    def __init__(self, reduction: int | None = None, **kwargs: Any):  # pragma: no mutate block
         super().__init__(**kwargs)
         if reduction is not None and reduction < 1:
             raise UsageError(f"reduction: {reduction} given; expected None or 1 or more")

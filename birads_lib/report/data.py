@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from birads_lib.cascade import INTENDED_USE, NOT_INTENDED_USE
 from birads_lib.files import write_json
 from birads_lib.labels import BIRADS, CLASSES
 from birads_lib.report import words
@@ -45,7 +46,11 @@ def _model(model: Model) -> dict[str, Any]:
     return {
         **_fields(model, *kept),
         "familiarity_checked": model.knows_its_tiles,
-        "card": words.MODEL_CARD,
+        "card": {
+            "page": words.MODEL_CARD,
+            "intended_use": list(INTENDED_USE),
+            "not_intended_use": list(NOT_INTENDED_USE),
+        },
     }
 
 

@@ -41,12 +41,14 @@ def as_document(report: Report) -> FPDF:
     pdf.boxed(words.NOTICE, "B")
     if report.model.simulated:
         pdf.boxed(words.SIMULATED)
+    card = pdf.add_link()
+    pdf.linked(words.CARD_LINK, card)
     for number, finding in enumerate(report.findings):
         if number:
             pdf.add_page()
         _add_finding(pdf, finding, report)
     pdf.add_page()
-    _add_explanations(pdf, report)
+    _add_explanations(pdf, report, card)
     return pdf
 
 
@@ -66,7 +68,7 @@ def _add_finding(pdf: _Pages, finding: Finding, report: Report) -> None:
     pdf.sentences([words.attention(finding, report.model)])
 
 
-def _add_explanations(pdf: _Pages, report: Report) -> None:
+def _add_explanations(pdf: _Pages, report: Report, card: int) -> None:
     pdf.heading("What C1 to C5 mean here")
     pdf.sentences(words.MEANING)
     pdf.heading("How far to trust the probabilities")
@@ -79,7 +81,10 @@ def _add_explanations(pdf: _Pages, report: Report) -> None:
     categories = [(str(c.category), c.meaning, c.likelihood, c.advice) for c in BIRADS]
     names = ("No.", "Meaning", "Likelihood of cancer", "What usually follows")
     pdf.rows([names, *categories], (1, 5, 4, 6))
-    pdf.heading("Which model answered")
+    pdf.heading(words.CARD_TITLE)
+    pdf.set_link(card)
+    for use, lines in words.CARD_USES.items():
+        pdf.sentences([f"{use}:", *(f"\u2022 {line}" for line in lines)])
     pdf.sentences([words.CARD_PLACE])
     pdf.rows([("What", "Which"), *words.model_rows(report)], (3, 8))
 
@@ -134,6 +139,13 @@ class _Pages(FPDF):
         for text in paragraphs:
             self.multi_cell(0, LINE, text, align="L", new_x="LMARGIN")
             self.ln(1)
+
+    def linked(self, text: str, target: int) -> None:
+        """A line that leads to another place of the document."""
+        with self.local_context(text_color=BAR):
+            self.set_font(FONT, size=TEXT)
+            self.multi_cell(0, LINE, text, align="L", link=target, new_x="LMARGIN")
+        self.ln(2)
 
     def boxed(self, text: str, style: str = "") -> None:
         """Text that nobody should miss."""

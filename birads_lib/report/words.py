@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from birads_lib import metrics
+from birads_lib.cascade import INTENDED_USE, NOT_INTENDED_USE
 from birads_lib.labels import LESION_CLASSES
 from birads_lib.report.reading import Finding, Model, Report
 
@@ -18,10 +19,13 @@ SIMULATED = (
 TRAINED_ON = {True: "simulated tiles", False: "real tiles", None: ""}
 UNRECORDED = "not recorded"
 MODEL_CARD = "book/model_card.html"
+CARD_TITLE = "Model card"
+CARD_LINK = "What the model is for, and what it is not for: its model card."
 CARD_PLACE = (
-    f"The model card says what the networks take, what they are for and where they stop. It is "
-    f"the page {MODEL_CARD} of the book, which make book builds in _build/html."
+    f"The whole model card, with every figure of merit, is the page {MODEL_CARD} of the book, "
+    f"which make book builds in _build/html."
 )
+CARD_USES = {"It is for": INTENDED_USE, "It is not for": NOT_INTENDED_USE}
 UNCHECKED = (
     "This model keeps no record of its training tiles, so nobody checked whether the picture is "
     "like them."

@@ -5,8 +5,9 @@ JSON. The JSON holds no pictures, and has
 
 * ``notice``: what the report must not be used for;
 * ``created``: date and time, ISO 8601 in UTC; ``version``: of this package;
-* ``model``: ``folder``, ``digest``, ``threshold`` (0..1), ``engine``, ``card``, and as far as
-  the cascade records them, else ``null``: ``profile``, ``data`` (digest of the training tiles'
+* ``model``: ``folder``, ``digest``, ``threshold`` (0..1), ``engine``, ``card`` (``page`` of the
+  book, ``intended_use`` and ``not_intended_use``), and as far as the cascade records them, else
+  ``null``: ``profile``, ``data`` (digest of the training tiles'
   store), ``simulated``, and ``familiarity_checked`` (whether pictures were compared with the
   training tiles);
 * ``calibration``: ``known``, ``note``, and ``stages``: a list of ``stage`` (``gate``, ``scorer``,
