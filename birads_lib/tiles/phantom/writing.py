@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +46,8 @@ Progress = Callable[[int, int], None]
 
 VERSION = 1
 JOBS_A_BATCH = 8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt, see malloc.h
+LARGEST_KEPT, MOST_KEPT = 32 << 20, 512 << 20  # bytes: of one array, and of all that is free
 
 
 class TileWriter:
@@ -113,6 +118,20 @@ def _preallocate(folder: Path, plan: Plan) -> None:
     make_truth(folder, written)
 
 
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Have the C library keep freed arrays for the next ones, where it is GNU's.
+
+    Else each array of a megabyte comes as fresh pages, whose first touch costs a sixth of the
+    time of drawing.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "gnu_get_libc_version"):
+            libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+            libc.mallopt(M_TRIM_THRESHOLD, MOST_KEPT)
+
+
 @contextmanager
 def _one_opencv_thread() -> Iterator[None]:
     """Keep OpenCV to one thread: the processes already fill the machine."""
@@ -127,6 +146,7 @@ def _one_opencv_thread() -> Iterator[None]:
 def _draw_batch(folder: Path, jobs: Sequence[Job], seed: int) -> int:
     """Draw and write some jobs; returns the number of tiles."""
     tiles = 0
+    _keep_freed_memory()
     with _one_opencv_thread(), TileWriter(folder) as writer:
         for job in jobs:
             for place, drawing in draw_job(job, seed):
