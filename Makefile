@@ -25,7 +25,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book run sweep test check sync lock audit bench pdf serve clean
+.PHONY: help book run sweep test coverage mutants check sync lock audit bench pdf serve clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -41,6 +41,13 @@ sweep: $(READY) ## train and compare other ways (SWEEP=ablations, SEEDS=5; else 
 
 test: $(READY) ## run all tests, two files at a time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+coverage: $(READY) ## run all tests and name the branches of birads_lib that none of them takes
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+
+mutants: $(READY) ## change what each number goes through and count what no test notices (hours)
+	@$(BIN)/mutmut run && $(BIN)/python tests/mutants.py
 
 check: $(READY) ## lint, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

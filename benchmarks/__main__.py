@@ -1,4 +1,4 @@
-"""Run the questions and print their answers; a whole run is kept in ``results.json``.
+"""Run the questions and print their answers; ``results.json`` keeps those of one machine.
 
 python -m benchmarks [--only merge feed] [--size usual] [--out FILE]
 
@@ -18,11 +18,13 @@ from typing import Any
 from benchmarks.harness import ONEDNN, QUICK, SIZES, USUAL, describe_machine, in_words
 from benchmarks.sets import BENCH
 from birads_lib.errors import StudyError
-from birads_lib.files import write_json
+from birads_lib.files import read_json, write_json
 
 RESULTS = Path("benchmarks/results.json")
 PARTIAL = BENCH / "answers.json"
-QUESTIONS = ("merge", "simulate", "feed", "train", "frozen", "predict")
+OF_AN_ANSWER = ("date", "commit")
+"""What is said of each answer, not of the machine: they may come from several days."""
+QUESTIONS = ("merge", "simulate", "feed", "train", "frozen", "predict", "repeat")
 
 
 def run(questions: Sequence[str], size: str) -> dict[str, Any]:
@@ -31,20 +33,38 @@ def run(questions: Sequence[str], size: str) -> dict[str, Any]:
     After each the answers so far are written to ``PARTIAL``, so that an error in a later
     question loses none of them.
     """
-    found: dict[str, Any] = {"machine": describe_machine(), "size": size, "results": {}}
+    machine = describe_machine()
+    measured = {name: machine.pop(name) for name in OF_AN_ANSWER}
+    found: dict[str, Any] = {"machine": machine, "size": size, "results": {}}
     PARTIAL.unlink(missing_ok=True)
     for name in questions:
         result = importlib.import_module(f"benchmarks.{name}").measure(size)
         print(in_words(result), end="\n\n", flush=True)
-        found["results"][name] = result.as_json()
+        found["results"][name] = {**result.as_json(), **measured}
         write_json(PARTIAL, found)
     return found
 
 
-def kept_at(questions: Sequence[str], size: str, out: Path | None) -> Path | None:
-    """Where answers go. The tracked file holds whole runs of a real size only."""
-    whole = set(questions) == set(QUESTIONS) and size != QUICK
-    return out or (RESULTS if whole else None)
+def with_earlier(answers: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the tracked file shall hold: these answers, and earlier ones to other questions.
+
+    Args:
+        answers: Of ``run``.
+        earlier: What the file holds, if it is there.
+
+    Returns:
+        ``None`` where nothing is to be kept: of a quick look, and where other questions
+        have been answered by another machine, at another size or not at all.
+    """
+    if answers["size"] == QUICK:
+        return None
+    kept = {}
+    if set(answers["results"]) != set(QUESTIONS):
+        if earlier is None or any(earlier[of] != answers[of] for of in ("machine", "size")):
+            return None
+        kept = earlier["results"]
+    found = {**kept, **answers["results"]}
+    return {**answers, "results": {name: found[name] for name in QUESTIONS if name in found}}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,9 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = f"; the answers before it are in {PARTIAL}" if PARTIAL.exists() else ""
         print(f"benchmarks: {error}{kept}", file=sys.stderr)
         return 2
-    if path := kept_at(given.only, given.size, given.out):
-        write_json(path, answers)
-        print(f"written: {path}")
+    if given.out:
+        write_json(given.out, answers)
+        print(f"written: {given.out}")
+    elif kept := with_earlier(answers, read_json(RESULTS) if RESULTS.exists() else None):
+        write_json(RESULTS, kept)
+        print(f"written: {RESULTS}")
     return 0
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from birads_lib.devices import DISTRIBUTE, DISTRIBUTIONS, HOSTS, chosen_distribution, read_member
 from birads_lib.errors import ChapterError, DataError, StudyError, UsageError, one_line
+from birads_lib.files import only_one
 
 DONE, FAILED, MISUSED = 0, 1, 2
 REFUSED = "BIRADS_REFUSED"
@@ -28,6 +29,8 @@ UNUSABLE_PATH = {
     errno.ENOTDIR, errno.EPERM, errno.EROFS,
 }  # fmt: skip
 """Errors of the system that another path would mend."""
+LOCK = Path("_build") / "study.lock"
+ALREADY = "a study or a sweep is running in this folder; wait for it or stop it"
 CLUSTERS = ("slurm", "kubernetes")
 MOST_CORES, MOST_PORT = 4096, 65_535
 NOTICE = "Research software, not a medical device."
@@ -344,6 +347,8 @@ def _snakemake(
         "snakemake",
         *targets,
         *_executor(options),
+        "--nolock",  # its locks outlive a study that was killed
+        "--rerun-incomplete",
         "--rerun-triggers",
         "params",
         "--quiet",
@@ -352,10 +357,11 @@ def _snakemake(
         "--config",
         *config,
     ]
-    with tempfile.TemporaryDirectory(prefix="birads-") as folder:
+    with only_one(LOCK, ALREADY) as lock, tempfile.TemporaryDirectory(prefix="birads-") as folder:
         refused = Path(folder) / "refused"
         told = {**environment(), REFUSED: str(refused)}
-        if not subprocess.run(command, env=told, check=False).returncode:
+        # The lock is held until the graph's own process has ended as well.
+        if not subprocess.run(command, env=told, check=False, pass_fds=(lock,)).returncode:
             return DONE
         return MISUSED if refused.exists() else FAILED
 

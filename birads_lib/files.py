@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import math
@@ -347,3 +348,25 @@ def sha256(path: str | os.PathLike[str]) -> str:
 def fingerprint(value: Any) -> str:
     """SHA-256 of a JSON value, 64 hexadecimal digits; key order does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def only_one(path: Path, already: str) -> Iterator[int]:
+    """Hold a file that one process at a time may hold; gives its descriptor.
+
+    A process that is killed lets go of it. One that is started with the descriptor holds it too.
+
+    Args:
+        path: The file; it is made, with its folder, and stays.
+        already: What to say where another process holds it.
+
+    Raises:
+        DataError: Another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(f"{path}: {already}") from None
+        yield file.fileno()

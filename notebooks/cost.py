@@ -199,7 +199,7 @@ if measured is not None:
         tiles=False,
     )
     run.show_table(
-        costs.machine_table(measured["machine"]),
+        costs.machine_table(measured),
         "bench_machine",
         "The machine of these measurements.",
         tiles=False,

@@ -74,3 +74,21 @@ def test_where_all_have_one_category_the_best_kappa_is_chance():
     found = best_answers([[3, 0], [2, 0]], (2, 3))
     assert found["accuracy"]["value"] == 1
     assert found["quadratic_kappa"]["value"] == 0
+
+
+def test_counts_may_be_lists_of_whole_numbers_as_large_as_they_come():
+    large = [[300_000_000, 100_000_000], [100_000_000, 300_000_000]]
+    small = np.asarray(large, np.int32)
+    assert kappas(small) == pytest.approx(kappas(np.array(large, float)))
+    assert kappas(small) == pytest.approx(0.5)
+
+
+def test_plain_kappa_is_what_is_meant_unless_told():
+    assert kappas(MATRIX) == kappas(MATRIX, 0)
+    assert kappas(MATRIX) != kappas(MATRIX, 1)
+
+
+def test_a_bound_is_no_estimate_and_has_no_interval():
+    for figure in best_answers(BY_CLASS, (2, 3, 4, 5)).values():
+        assert set(figure) == {"value", "interval", "answers"}
+        assert figure["interval"] is None

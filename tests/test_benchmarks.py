@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import feed, frozen, harness, merge, predict, sets, simulate, train
+from benchmarks import feed, frozen, harness, merge, predict, repeat, sets, simulate, train
 from benchmarks.harness import FULL, QUICK, USUAL, Alternative, Result, Row, Target
 from birads_lib import Cascade
 from birads_lib.engines import DEFAULT, SUFFIXES
@@ -250,6 +252,19 @@ def test_a_frozen_backbone_is_measured_against_the_whole(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_training_is_repeated_and_set_beside_other_threads_and_seeds(store, monkeypatch):
+    monkeypatch.setattr(repeat, "simulated_store", lambda tiles: store)
+    result = repeat.measure(QUICK)
+    again, again_area, *others = result.rows
+    assert (again.median, again_area.median) == (0, 0), "the same seed gives the same numbers"
+    assert [row.name.split(", ")[1] for row in others] == [
+        *2 * [repeat.ONE_THREAD], *2 * [repeat.OTHER_SEED],
+    ]  # fmt: skip
+    assert others[2].median > 0, "another seed gives others"
+    (target,) = result.targets
+    assert target.met
+
+
 def test_training_is_measured_against_the_plain_script():
     result = train.measure(QUICK)
     assert [row.name for row in result.rows] == [train.PLAIN.name, train.OURS.name]
@@ -297,16 +312,49 @@ def test_variants_have_names_of_their_own():
     assert len({variant.name for variant in train.VARIANTS}) == len(train.VARIANTS)
 
 
+def answers_of(questions, size=USUAL, **machine):
+    """What ``run`` gives, without the figures."""
+    results = {name: {"commit": machine.get("commit", "new")} for name in questions}
+    return {"machine": {"processor": "P"} | machine, "size": size, "results": results}
+
+
+def test_a_whole_run_takes_the_place_of_all_earlier_answers():
+    whole = answers_of(command.QUESTIONS)
+    assert command.with_earlier(whole, None) == whole
+    assert command.with_earlier(whole, answers_of(["merge"], processor="Q")) == whole
+
+
+def test_some_answers_join_those_of_the_same_machine():
+    earlier = answers_of(command.QUESTIONS)
+    for result in earlier["results"].values():
+        result["commit"] = "old"
+    kept = command.with_earlier(answers_of(["feed"]), earlier)
+    assert list(kept["results"]) == list(command.QUESTIONS)
+    assert kept["results"]["feed"] == {"commit": "new"}
+    assert kept["results"]["merge"] == {"commit": "old"}
+
+
 @pytest.mark.parametrize(
-    ("questions", "size", "kept"),
+    ("answers", "earlier"),
     [
-        (command.QUESTIONS, USUAL, True),
-        (command.QUESTIONS, QUICK, False),
-        (("merge",), USUAL, False),
+        (answers_of(command.QUESTIONS, QUICK), None),
+        (answers_of(["merge"]), None),
+        (answers_of(["merge"]), answers_of(["feed"], processor="Q")),
+        (answers_of(["merge"]), answers_of(["feed"], FULL)),
     ],
+    ids=["quick", "alone", "another machine", "another size"],
 )
-def test_only_a_whole_run_of_a_real_size_is_kept(questions, size, kept):
-    assert (command.kept_at(questions, size, None) is not None) is kept
+def test_answers_that_would_not_stand_beside_each_other_are_not_kept(answers, earlier):
+    assert command.with_earlier(answers, earlier) is None
+
+
+def test_the_tracked_answers_say_when_each_was_found():
+    kept = read_json(Path(harness.__file__).parents[1] / command.RESULTS)
+    assert set(kept["results"]) <= set(command.QUESTIONS)
+    for result in kept["results"].values():
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", result["date"])
+        assert result["commit"]
+    assert not set(command.OF_AN_ANSWER) & set(kept["machine"])
 
 
 @pytest.fixture

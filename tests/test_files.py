@@ -14,6 +14,7 @@ import pytest
 from birads_lib.errors import DataError
 from birads_lib.files import (
     fingerprint,
+    only_one,
     read_json,
     sha256,
     whole_file,
@@ -273,3 +274,53 @@ def test_the_partial_write_of_a_living_process_is_left_alone(tmp_path):
             (second / "one").write_text("1")
         assert first.exists()
         shutil.rmtree(tmp_path / "it")
+
+
+# A file that one process holds
+
+HOLDS = """
+import sys
+from pathlib import Path
+from birads_lib.files import only_one
+with only_one(Path(sys.argv[1]), "taken"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_one_holds_no_other_can_and_then_it_can(tmp_path):
+    path = tmp_path / "new" / "lock"
+    with (
+        only_one(path, "taken; wait"),
+        pytest.raises(DataError, match=r"lock: taken; wait$"),
+        only_one(path, "taken; wait"),
+    ):
+        pytest.fail("held twice")
+    with only_one(path, "taken"):
+        pass
+    assert names_in(path.parent) == ["lock"]
+
+
+def test_a_killed_process_lets_go(tmp_path):
+    path = tmp_path / "lock"
+    command = [sys.executable, "-c", HOLDS, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(DataError, match="taken"), only_one(path, "taken"):
+            pytest.fail("held twice")
+        process.kill()
+    with only_one(path, "taken"):
+        pass
+
+
+def test_a_process_started_with_the_descriptor_holds_it_too(tmp_path):
+    path = tmp_path / "lock"
+    with only_one(path, "taken") as lock:
+        command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(lock,))
+    with child:
+        with pytest.raises(DataError, match="taken"), only_one(path, "taken"):
+            pytest.fail("held twice")
+        child.stdin.close()
+    with only_one(path, "taken"):
+        pass

@@ -36,6 +36,7 @@ from birads_lib.metrics import (
     peak_signal_to_noise,
     predicted_class,
     share_with_interval,
+    shares_by_third,
     summarise,
 )
 
@@ -788,3 +789,24 @@ def test_a_mixed_share_of_few_groups_has_no_interval():
     assert share_with_interval([0, 1, 1], [0, 1, 2])["interval"] is None
     low, high = share_with_interval([0, 1] * 20, np.arange(40))["interval"]
     assert 0.3 < low < 0.5 < high < 0.7
+
+
+def test_thirds_are_divided_at_the_terciles_and_judged_by_their_own_groups():
+    right = np.array([0, 0, 1, 1, 1, 0, 1, 1, 1], bool)
+    value = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    groups = np.array(list("aabccdeff"))
+    order = np.random.default_rng(0).permutation(9)
+    found = shares_by_third(right[order], value[order], groups[order])
+    assert found.index.tolist() == ["low", "middle", "high"]
+    np.testing.assert_allclose(found["from"], [0, 8 / 3, 16 / 3])
+    np.testing.assert_allclose(found["to"], [8 / 3, 16 / 3, 8])
+    assert found["tiles"].tolist() == [3, 3, 3]
+    assert [share.split()[0] for share in found["share"]] == ["0.333", "0.667", "1.000"]
+    assert found["share"]["low"] == in_words(mean_with_interval(right[:3], groups[:3]))
+
+
+def test_a_third_without_rows_has_no_share():
+    found = shares_by_third([True, False], [5.0, 5.0], ["a", "b"])
+    assert found["tiles"].tolist() == [0, 0, 2]
+    assert found["share"].tolist()[:2] == ["", ""]
+    assert found["share"]["high"].startswith("0.500 (")

@@ -60,11 +60,15 @@ def read_measurements(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return measured
 
 
-def machine_table(machine: Mapping[str, Any]) -> pd.DataFrame:
-    """The machine of the measurements, one row a property."""
+def machine_table(measured: Mapping[str, Any]) -> pd.DataFrame:
+    """The machine of the measurements, one row a property; day and commit by question."""
+    machine = measured["machine"]
     facts = {key: value for key, value in machine.items() if key != "packages"}
     facts = {**facts, "flags": ", ".join(machine["flags"]), **machine["packages"]}
-    return pd.DataFrame({"": {key.replace("_", " "): str(value) for key, value in facts.items()}})
+    facts = {key.replace("_", " "): str(value) for key, value in facts.items()}
+    for result in measured["results"].values():
+        facts[result["question"]] = f"{result['date']}, commit {(result['commit'] or 'none')[:10]}"
+    return pd.DataFrame({"": facts})
 
 
 def measurement_table(measured: Mapping[str, Any]) -> pd.DataFrame:

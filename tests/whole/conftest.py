@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from demo_page import FLOAT32, between, load
 from playwright.sync_api import sync_playwright
-from studies import ROOT, SOURCES, birads, shorten_sweeps
+from studies import birads, copy_study
 
 from birads_lib import Cascade
 from birads_lib.files import write_json
@@ -26,13 +26,8 @@ REPORT = "BIRADS_BROWSER_REPORT"
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
-    """A copy of what a study reads, so that the tests' runs stay out of the tree."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in SOURCES:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
-    shorten_sweeps(folder / "sweeps.yml")
-    return folder
+    """A copy of what a study reads, for the runs that tests share."""
+    return copy_study(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
 """Running the command line in a folder that holds a copy of the study."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import yaml
@@ -45,6 +48,30 @@ def shorten_sweeps(path):
             group: {**profile[group], "members": members} for group, members in groups.items()
         }
     path.write_text(yaml.safe_dump(sweeps, sort_keys=False), encoding="utf-8")
+
+
+def copy_study(folder):
+    """What a study reads, so that the tests' runs stay out of the tree."""
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    shorten_sweeps(folder / "sweeps.yml")
+    return folder
+
+
+def kill(folder, arguments, line, seconds):
+    """Start a command and kill all its processes some seconds after it printed a line."""
+    with subprocess.Popen(
+        [BIRADS, *arguments], cwd=folder, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        for said in process.stdout:
+            if said.rstrip() == line:
+                time.sleep(seconds)
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        process.stdout.read()
+    return process.returncode
 
 
 def birads(folder, *arguments):

@@ -5,6 +5,8 @@ import shutil
 import pytest
 from studies import ROOT, SOURCES, birads
 
+from birads_lib.cli import ALREADY, LOCK
+from birads_lib.files import only_one
 from birads_lib.tiles.layout import TRAINING_PATHS
 
 
@@ -30,3 +32,12 @@ def test_a_truncated_record_ends_the_study_in_one_line(fresh, kaggle_folder):
     assert not list(run.glob("stamps/data_merging/*"))
     assert not [path for path in run.rglob("*") if path.name.startswith(".")], "partial files"
     assert not (fresh / "_build" / "html").exists()
+
+
+@pytest.mark.parametrize("command", ["study", "sweep"])
+def test_a_second_study_in_one_folder_is_refused_while_the_first_runs(command, fresh):
+    with only_one(fresh / LOCK, ALREADY):
+        done = birads(fresh, command, "--profile", "smoke")
+    assert done.returncode == 2
+    assert done.stderr == f"birads: {LOCK}: {ALREADY}\n"
+    assert [path.name for path in (fresh / "_build").iterdir()] == [LOCK.name]
