@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from birads_lib.cascade import apply_network
 from birads_lib.errors import DataError, one_of
-from birads_lib.files import read_json, whole_file
+from birads_lib.files import digest_note, is_as_noted, note_digest, read_json, whole_file
 from birads_lib.networks import join_at_features, split_at_features, weights_digest
 from birads_lib.tiles.feed import FeatureBatches
 from birads_lib.training import Recipe, Trained, describe_model, save_model, train
@@ -29,7 +29,8 @@ def backbone_features(
     """Features of tiles, from disk if this backbone has seen these tiles before.
 
     Memory holds one block of tiles and their features, whatever their number. The file
-    is named by ``features_digest``; an earlier one of that name is taken as it is.
+    is named by ``features_digest``, and its own SHA-256 stands in a file beside it. An
+    earlier one of that name is taken if it is still what was written.
 
     Args:
         backbone: From tiles to features; it runs as in prediction, nothing is learned.
@@ -42,18 +43,22 @@ def backbone_features(
 
     Raises:
         UsageError: Another precision.
-        DataError: A feature is no number, or too large for the precision.
+        DataError: A feature is no number, or too large for the precision; an earlier file
+            has been changed.
     """
     one_of("precision", precision, PRECISIONS)
     path = folder / f"{features_digest(backbone, images, precision)}.npy"
     shape = (len(images), *backbone.output_shape[1:])
-    if not _is_whole(path, shape, precision):
+    if not (path.is_file() and digest_note(path).is_file()):  # else it was not finished
         with whole_file(path) as partial:
             kept = np.lib.format.open_memmap(partial, mode="w+", dtype=precision, shape=shape)
             for start in range(0, len(images), BLOCK):
                 block = apply_network(backbone, images[start : start + BLOCK])
                 kept[start : start + BLOCK] = _within(block, precision)
             kept.flush()
+        note_digest(path)
+    elif not is_as_noted(path):
+        raise DataError(f"{path}: features changed since they were written; remove the file")
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
@@ -122,12 +127,3 @@ def _within(features: NDArray[np.float32], precision: str) -> NDArray[np.float32
             "keep them as float32, or train the backbone again"
         )
     return features
-
-
-def _is_whole(path: Path, shape: tuple[int, ...], precision: str) -> bool:
-    """Whether a file holds an array of that shape; a cut one is made again."""
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
-        return False
-    return found.shape == shape and found.dtype == precision

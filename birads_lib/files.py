@@ -345,6 +345,25 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_note(path: Path) -> Path:
+    """The file beside another that holds its digest; see ``note_digest``."""
+    return path.with_suffix(".json")
+
+
+def note_digest(path: Path) -> None:
+    """Write a file's SHA-256 beside it."""
+    write_json(digest_note(path), {"sha256": sha256(path)})
+
+
+def is_as_noted(path: Path) -> bool:
+    """Whether a file has the digest that stands beside it.
+
+    Raises:
+        DataError: What stands beside it is not there, or no JSON.
+    """
+    return bool(read_json(digest_note(path)) == {"sha256": sha256(path)})
+
+
 def fingerprint(value: Any) -> str:
     """SHA-256 of a JSON value, 64 hexadecimal digits; key order does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -248,7 +248,9 @@ def test_a_frozen_backbone_is_measured_against_the_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(frozen, "BENCH", tmp_path)
     result = frozen.measure(QUICK)
     assert [row.name for row in result.rows] == [frozen.WHOLE, frozen.HEAD, frozen.ONCE]
-    assert result.ratios[0].value > 1, "a head alone is faster than all of it"
+    (ratio,) = result.ratios
+    assert (ratio.over, ratio.under) == (frozen.HEAD, frozen.WHOLE)
+    assert all(row.median > 0 for row in result.rows)
     assert list(tmp_path.iterdir()) == []
 
 

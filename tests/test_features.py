@@ -9,7 +9,7 @@ import pytest
 from birads_lib import features as module
 from birads_lib.errors import DataError, UsageError
 from birads_lib.features import backbone_features, train_frozen
-from birads_lib.files import read_json, sha256
+from birads_lib.files import digest_note, read_json, sha256
 from birads_lib.networks.ordinal import OrdinalHead, predicted_category
 from birads_lib.tiles.feed import FeatureBatches
 from birads_lib.tiles.resizing import network_input, resize_tiles
@@ -63,7 +63,7 @@ def test_the_backbone_runs_once_a_block_at_a_time(images, tmp_path, counted, mon
     assert counted == [4, 4, 2]
     np.testing.assert_array_equal(backbone_features(backbone, images, tmp_path), first)
     assert counted == [4, 4, 2]
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.glob("*.npy"))) == 1
 
 
 def test_other_tiles_weights_or_precision_are_another_file(images, tmp_path):
@@ -73,16 +73,29 @@ def test_other_tiles_weights_or_precision_are_another_file(images, tmp_path):
     backbone_features(small_backbone(), changed, tmp_path)
     backbone_features(small_backbone(seed=1), images, tmp_path)
     backbone_features(small_backbone(), images, tmp_path, "float32")
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.glob("*.npy"))) == 4
 
 
-def test_a_cut_file_is_made_again(images, tmp_path, counted):
+def test_a_file_without_its_digest_was_not_finished_and_is_made_again(images, tmp_path, counted):
     backbone = small_backbone()
     first = np.array(backbone_features(backbone, images, tmp_path))
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.npy")
+    digest_note(path).unlink()
     path.write_bytes(path.read_bytes()[:-5])
     np.testing.assert_array_equal(backbone_features(backbone, images, tmp_path), first)
     assert len(counted) == 2
+
+
+def test_a_changed_byte_is_named(images, tmp_path):
+    backbone = small_backbone()
+    backbone_features(backbone, images, tmp_path)
+    (path,) = tmp_path.glob("*.npy")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="features changed since they were written") as error:
+        backbone_features(backbone, images, tmp_path)
+    assert str(path) in str(error.value)
 
 
 def test_nothing_is_left_of_a_run_that_failed(images, tmp_path, monkeypatch):

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from birads_lib.errors import DataError, StudyError
-from birads_lib.files import read_json, read_parquet, sha256, write_json
+from birads_lib.files import (
+    digest_note,
+    is_as_noted,
+    read_json,
+    read_parquet,
+    sha256,
+    write_json,
+)
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, summarise
 from birads_lib.study.ablations import read_results
@@ -68,7 +75,7 @@ def verify_run(run: str | os.PathLike[str]) -> list[str]:
     found += _other_files(folder, ledger["files"])
     written, recomputed = _written_metrics(folder / METRICS), metrics_of(folder)
     found += [f"{folder / METRICS}: {line}" for line in differing_records(written, recomputed)]
-    return found + _changed_sweeps(folder)
+    return found + _changed_features(folder) + _changed_sweeps(folder)
 
 
 def refuse_changed(run: str | os.PathLike[str]) -> None:
@@ -198,6 +205,16 @@ def _changed_values(old: Any, new: Any, place: str = "") -> list[str]:
             for line in _changed_values(old.get(key), new.get(key), f"{place} {key}".strip())
         ]
     return [] if old == new else [f"{place} is {old}, recomputed {new}"]
+
+
+def _changed_features(folder: Path) -> list[str]:
+    """One line for each file of kept features that is not what was written."""
+    kept = sorted((folder / "features").glob("*.npy"))
+    return [
+        f"{path}: features changed since they were written; remove the file"
+        for path in kept
+        if digest_note(path).is_file() and not is_as_noted(path)
+    ]
 
 
 def _changed_sweeps(folder: Path) -> list[str]:

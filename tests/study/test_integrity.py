@@ -2,12 +2,13 @@
 
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from birads_lib.cli import main
 from birads_lib.errors import DataError
-from birads_lib.files import read_json, sha256, write_json
+from birads_lib.files import note_digest, read_json, sha256, write_json
 from birads_lib.study import book
 from birads_lib.study.ledger import LEDGER, refuse_changed, verify_run, write_results
 from birads_lib.tiles import TileStore, merge_ddsm10
@@ -125,6 +126,16 @@ def test_changed_answers_of_a_sweeps_training_are_named(run, capsys):
 
 
 @pytest.mark.parametrize("name", [IMAGES, TABLE])
+def test_changed_features_of_a_frozen_backbone_are_named(run, flip_byte):
+    path = run / "features" / "0.npy"
+    path.parent.mkdir()
+    np.save(path, np.arange(9.0))
+    note_digest(path)
+    assert verify_run(run) == []
+    flip_byte(path)
+    assert verify_run(run) == [f"{path}: features changed since they were written; remove the file"]
+
+
 def test_a_store_that_has_changed_is_merged_anew(small_set, tmp_path, flip_byte, name):
     source, place = small_set.write(tmp_path / "set"), tmp_path / "store"
     merge_ddsm10(source, place)

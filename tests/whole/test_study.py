@@ -2,9 +2,9 @@
 
 import json
 import re
+import resource
 import shutil
 import signal
-import time
 
 import pandas as pd
 import pytest
@@ -34,6 +34,7 @@ MEASURED_IN_TIME = {
     "figures/phone_pace.csv", "results/cost.json", "results/phone.json", "results/ledger.json",
 }  # fmt: skip
 """What two runs of a study have otherwise: times, and digests over them."""
+SOON = 30  # seconds of the processor
 FIGURES_OF_MERIT = {
     "accuracy", "balanced_accuracy", "auroc", "auprc", "expected_calibration_error",
 }  # fmt: skip
@@ -43,6 +44,12 @@ KAPPAS = {"kappa", "linear_kappa", "quadratic_kappa"}
 @pytest.fixture(params=["simulated", "real"])
 def run(request):
     return request.getfixturevalue(request.param)
+
+
+def seconds_of_children():
+    """Processor's seconds of all that was started and has ended; the clock's depend on others."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def described(run):
@@ -228,19 +235,19 @@ def test_formulas_are_set_by_files_of_the_book_itself(pages):
 
 def test_nothing_changed_means_nothing_runs_and_soon_ends(project, simulated):
     stamps = {p: p.stat().st_mtime_ns for p in (simulated / "notebooks").iterdir()}
-    started = time.monotonic()
+    started = seconds_of_children()
     done = birads(project, "study", "--profile", "smoke")
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 30
+    assert seconds_of_children() - started < SOON
     assert stamps == {p: p.stat().st_mtime_ns for p in (simulated / "notebooks").iterdir()}
 
 
 def test_a_book_that_shows_its_run_is_not_rendered_again(project, simulated):
     index = project / "_build" / "html" / "index.html"
-    before, started = index.stat().st_mtime_ns, time.monotonic()
+    before, started = index.stat().st_mtime_ns, seconds_of_children()
     done = birads(project, "study", "--profile", "smoke", "--book")
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 30
+    assert seconds_of_children() - started < SOON
     assert re.findall(r"^smoke\S*: (\w+)$", done.stdout, re.M) == []
     assert index.stat().st_mtime_ns == before
 
