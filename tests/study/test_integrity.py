@@ -125,7 +125,6 @@ def test_changed_answers_of_a_sweeps_training_are_named(run, capsys):
     assert verify_run(run) == [], "answers of an earlier training, which count no more"
 
 
-@pytest.mark.parametrize("name", [IMAGES, TABLE])
 def test_changed_features_of_a_frozen_backbone_are_named(run, flip_byte):
     path = run / "features" / "0.npy"
     path.parent.mkdir()
@@ -136,6 +135,7 @@ def test_changed_features_of_a_frozen_backbone_are_named(run, flip_byte):
     assert verify_run(run) == [f"{path}: features changed since they were written; remove the file"]
 
 
+@pytest.mark.parametrize("name", [IMAGES, TABLE])
 def test_a_store_that_has_changed_is_merged_anew(small_set, tmp_path, flip_byte, name):
     source, place = small_set.write(tmp_path / "set"), tmp_path / "store"
     merge_ddsm10(source, place)
