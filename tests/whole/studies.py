@@ -59,14 +59,14 @@ def copy_study(folder):
     return folder
 
 
-def kill(folder, arguments, line, seconds):
-    """Start a command and kill all its processes some seconds after it printed a line."""
+def kill(folder, arguments, start, seconds):
+    """Start a command and kill all its processes some seconds after a line that starts so."""
     with subprocess.Popen(
         [BIRADS, *arguments], cwd=folder, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         for said in process.stdout:
-            if said.rstrip() == line:
+            if said.startswith(start):
                 time.sleep(seconds)
                 os.killpg(process.pid, signal.SIGKILL)
                 break

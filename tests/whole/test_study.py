@@ -329,6 +329,8 @@ def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(project, si
 
     assert "No sweep has been run" in page("ablations")
     assert page("related_work").count("has not been run with success") == 2
+    command = ("sweep", "--profile", "smoke")
+    assert kill(project, command, "smoke: sweep ", seconds=15) == -signal.SIGKILL
     done = birads(project, "sweep", "--profile", "smoke", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert verify_run(simulated) == [], "a sweep leaves the study as it was"
