@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +53,8 @@ def frame(payload: bytes) -> bytes:
 def read_blocks(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Yield the payloads of a file, a run of equally long ones at a time, in order.
 
-    Both checksums of every frame are verified, while the bytes that follow are read. A run
-    is at most ``READ_AHEAD`` bytes, or one frame where that is longer.
+    Both checksums of every frame are verified. A run is at most ``READ_AHEAD`` bytes, or
+    one frame where that is longer.
 
     Returns:
         Arrays uint8 (n, length), n >= 1; rows of what was read, not copied.
@@ -63,38 +62,24 @@ def read_blocks(path: Path) -> Iterator[NDArray[np.uint8]]:
     Raises:
         DataError: A frame is truncated, a checksum is wrong, or a length is absurd.
     """
-    with open(path, "rb", buffering=0) as file, ThreadPoolExecutor(1) as reader:
+    with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-
-        def read(start: int, length: int) -> Future[NDArray[np.uint8]]:
-            return reader.submit(_read, file.fileno(), start, length)
-
         length = min(READ_AHEAD, size)
         index = start = 0
-        coming, expected = read(0, length), 0
         while start < size:
-            content = (coming if expected == start else read(start, length)).result()
+            buffer = np.empty(length, np.uint8)
+            filled = os.preadv(file.fileno(), [buffer.data], start)
             used = 0
-            while frames := _equal_frames(path, index, start + used, content[used:]):
+            while frames := _equal_frames(path, index, start + used, buffer[used:filled]):
                 stride, count = frames
-                block = content[used : used + count * stride].reshape(count, stride)
-                used += count * stride
-                if len(content) - used < stride and start + used < size:
-                    expected = start + used  # most files are of one length of frame
-                    coming = read(expected, length)
-                _verify_payloads(path, index, start + used - block.size, block)
+                block = buffer[used : used + count * stride].reshape(count, stride)
+                _verify_payloads(path, index, start + used, block)
                 yield block[:, HEADER_BYTES : -CRC.size]
                 index += count
+                used += count * stride
             if not used:
-                length = _length_of_frame(path, index, start, size, content)
-                expected = size
+                length = _length_of_frame(path, index, start, size, buffer[:filled])
             start += used
-
-
-def _read(descriptor: int, start: int, length: int) -> NDArray[np.uint8]:
-    """Up to ``length`` bytes of a file from ``start``; fewer at its end."""
-    buffer = np.empty(length, np.uint8)
-    return buffer[: os.preadv(descriptor, [buffer.data], start)]
 
 
 def read_payloads(path: Path) -> Iterator[bytes]:
