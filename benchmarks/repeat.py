@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.harness import FULL, QUICK, USUAL, OwnProcess, Result, Row, Target
 from benchmarks.sets import BENCH, simulated_store
 from birads_lib.tiles import TileStore, make_splits
+from birads_lib.tiles.splits import HELD_OUT, TRAIN, VALIDATION
 
 TILES = {QUICK: 224, USUAL: 1_000, FULL: 4_000}
 EPOCHS = {QUICK: 1, USUAL: 4, FULL: 8}
@@ -63,7 +64,7 @@ def measure(size: str = USUAL) -> Result:
 
 def _held_out(store: TileStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the held-out tiles, and whether each is infected."""
-    rows = np.flatnonzero(make_splits(store.table) == "held-out")
+    rows = np.flatnonzero(make_splits(store.table) == HELD_OUT)
     return rows, (store.table["label"].to_numpy()[rows] > 0).astype(int)
 
 
@@ -76,7 +77,8 @@ def train_and_answer(folder: Path, seed: int, size: str) -> NDArray[np.float64]:
 
     store, shape = TileStore.open(folder), (SIDE[size], SIDE[size], 1)
     split, infected = make_splits(store.table), (store.table["label"] > 0).astype(int).to_numpy()
-    learning, steering = (split == part for part in ("train", "validation"))
+    learning, steering = (split == part for part in (TRAIN, VALIDATION))
+    BENCH.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BENCH) as models:
         trained = train(
             lambda: mobilenet_gate(shape, ALPHA, last_block=LAST_BLOCK[size]),

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,7 +119,7 @@ class KerasNetwork:
         return np.asarray(self._map(x)[1])[..., 0]
 
 
-class _Exported:
+class _Exported(ABC):
     """A network in a file; ``_run`` is its engine's."""
 
     input_shape: tuple[int, ...]
@@ -131,11 +132,11 @@ class _Exported:
     def attention(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._run(x, 1, (*(self.attention_shape or ()), 1))[..., 0]
 
+    @abstractmethod
     def _run(
         self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
         """One output, by its number, for all of x: float32 (n, *shape)."""
-        raise NotImplementedError
 
 
 class OpenVinoNetwork(_Exported):
