@@ -56,7 +56,8 @@ sync: $(READY) ## make the paired .ipynb from notebooks/*.py
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
 lock: $(READY) ## pin all dependencies of pyproject.toml anew
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	@# Extras stay named: the pip of Python 3.11 refuses "a[b]" where the lock pins "a" alone.
+	@$(BIN)/uv pip compile pyproject.toml --no-strip-extras --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade -o requirements.lock
 
 audit: ## look the locked packages up in a database of known weaknesses (needs pip-audit)
