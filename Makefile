@@ -47,6 +47,8 @@ coverage: $(READY) ## run all tests and name the branches of birads_lib that non
 		--cov --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 mutants: $(READY) ## change what each number goes through and count what no test notices (hours)
+	@# Not among the locked: pip's hash mode cannot resolve what it needs beside jupytext.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check mutmut==3.8.1
 	@$(BIN)/mutmut run && $(BIN)/python tests/mutants.py
 
 check: $(READY) ## lint, format and types
