@@ -328,18 +328,23 @@ def test_the_saved_cascade_predicts_from_the_command_line(simulated, tmp_path):
     assert set(read["predicted"]) <= set(CODES)
 
 
-def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(project, simulated):
+def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(
+    project, simulated, tmp_path_factory
+):
+    folder = shutil.copytree(project, tmp_path_factory.mktemp("swept") / "project", symlinks=True)
+    run = folder / simulated.relative_to(project)
+
     def page(chapter):
-        return (simulated / "notebooks" / f"{chapter}.ipynb").read_text()
+        return (run / "notebooks" / f"{chapter}.ipynb").read_text()
 
     assert "No sweep has been run" in page("ablations")
     assert page("related_work").count("has not been run with success") == 2
     command = ("sweep", "--profile", "smoke")
-    assert kill(project, command, "smoke: sweep ", seconds=15) == -signal.SIGKILL
-    done = birads(project, "sweep", "--profile", "smoke", "--cores", "2")
+    assert kill(folder, command, "smoke: sweep ", seconds=15) == -signal.SIGKILL
+    done = birads(folder, "sweep", "--profile", "smoke", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert verify_run(simulated) == [], "a sweep leaves the study as it was"
-    done = birads(project, "study", "--profile", "smoke")
+    assert verify_run(run) == [], "a sweep leaves the study as it was"
+    done = birads(folder, "study", "--profile", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     again = re.findall(r"^smoke: (\w+)$", done.stdout, re.M)
     assert sorted(again) == ["ablations", "related_work", "results", "verdict"]
@@ -348,16 +353,16 @@ def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(project, si
     assert {
         "related_gates", "related_gates_cost", "related_systems", "related_sampling",
         "related_shap",
-    } <= set(described(simulated))  # fmt: skip
-    verdicts = json.loads((simulated / "results" / "verdicts.json").read_text())
+    } <= set(described(run))  # fmt: skip
+    verdicts = json.loads((run / "results" / "verdicts.json").read_text())
     for name in ("conclusion-attention-gain", "methodology-peers"):
         (found,) = (v for v in verdicts if v["id"] == name)
         assert found["verdict"] == "needs the Kaggle set"
         assert found["measured"] is not None
-    again = birads(project, "sweep", "--profile", "smoke")
+    again = birads(folder, "sweep", "--profile", "smoke")
     assert again.returncode == 0
     assert "group" not in again.stdout, "what is done is not done again"
-    assert verify_run(simulated) == []
+    assert verify_run(run) == []
 
 
 def test_calcifications_are_measured_where_their_places_are_known(simulated, real):
