@@ -724,6 +724,13 @@ def test_kappas_of_grades_agree_with_scikit_learn():
     assert set(alone) == {"accuracy", "kappa", "linear_kappa", "quadratic_kappa"}
 
 
+def test_agreement_has_the_same_interval_for_the_same_seed():
+    table = random_table("birads", 100, 20, seed=4)
+    pair = actual_class(table, "birads"), predicted_class(table, "birads")
+    first, second, other = (agreement(*pair, table["group"], seed=seed) for seed in (0, 0, 1))
+    assert first == second != other
+
+
 def test_an_interval_of_kappa_is_that_of_the_groups_drawn_again():
     table = random_table("birads", 300, 40, seed=4)
     rows = drawn_again(table, seed=5)
@@ -776,6 +783,7 @@ def test_malignancy_is_counted_by_the_grade_given():
     assert four["stated"]["value"] == pytest.approx((10 * 0.7 + 20 * 0.2) / 30)
     assert (five["tiles"], five["malignant"], five["groups"]) == (10, 10, 10)
     assert [found[k]["acr_bounds"] for k in "2345"] == [[0, 0], [0, 0.02], [0.02, 0.95], [0.95, 1]]
+    assert [found[k]["acr"] for k in "35"] == ["over 0 % to 2 %", "95 % or more"]
 
 
 def test_a_share_of_none_or_all_has_the_exact_interval_of_its_groups():
@@ -787,6 +795,8 @@ def test_a_share_of_none_or_all_has_the_exact_interval_of_its_groups():
 
 def test_a_mixed_share_of_few_groups_has_no_interval():
     assert share_with_interval([0, 1, 1], [0, 1, 2])["interval"] is None
+    assert share_with_interval([0, 1, 1] * 3, np.arange(9))["interval"] is None
+    assert share_with_interval([0, 1] * 5, np.arange(10))["interval"] is not None
     low, high = share_with_interval([0, 1] * 20, np.arange(40))["interval"]
     assert 0.3 < low < 0.5 < high < 0.7
 

@@ -200,3 +200,9 @@ def test_a_scarce_class_gives_nothing_to_the_part_set_aside(table):
     split = make_splits(two_of_each(table, 3, 4), "official", validation=0, aside=0.1)
     aside = table.loc[split.index[split == "aside"], "label"]
     assert aside.value_counts().to_dict() == {0: 6, 1: 6, 2: 6, 4: 6}
+
+
+def test_a_class_of_five_training_tiles_gives_one_to_the_part_set_aside(table):
+    split = make_splits(two_of_each(table, 3, 5), "official", validation=0, aside=0.1)
+    aside = table.loc[split.index[split == "aside"], "label"]
+    assert aside.value_counts()[3] == 1
