@@ -260,10 +260,7 @@ def mean_over_seeds(
         DataError: As ``paired_difference``.
     """
     (values,) = _over_seeds([tables], figure, replicates, seed)
-    stated = _stated(values)
-    if stated is None:
-        raise DataError(f"predictions: {figure} is not defined; a class has no tile")
-    return stated
+    return _defined(values, figure)
 
 
 def paired_difference(
@@ -294,10 +291,46 @@ def paired_difference(
             defined because a class has no tile.
     """
     values = _over_seeds([first, second], figure, replicates, seed)
-    stated = _stated(values[0] - values[1])
-    if stated is None:
-        raise DataError(f"predictions: {figure} is not defined; a class has no tile")
-    return stated
+    return _defined(values[0] - values[1], figure)
+
+
+def difference_of_sets(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    figure: str,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """By how much a figure on one set of tiles exceeds that on another.
+
+    Each bootstrap replicate draws the groups of both sets together, so tiles of one group
+    on both sides stay together.
+
+    Args:
+        first, second: Predictions of one stage, of different tiles.
+        figure: One of ``COMPARED``.
+        replicates: Bootstrap replicates.
+        seed: Of the bootstrap.
+
+    Returns:
+        ``{"value", "interval"}``: the figure of the first less that of the second.
+
+    Raises:
+        UsageError: Another figure.
+        DataError: Tables of different stages, see ``check_predictions``, or the figure is
+            not defined because a class has no tile.
+    """
+    one_of("figure", figure, COMPARED)
+    stage = _one_stage(first, second)
+    groups = pd.concat([first["group"], second["group"]]).unique()
+    draws = _draw_groups(len(groups), replicates, seed)
+    values = []
+    for table in (first, second):
+        check_predictions(table, stage)
+        group, own = pd.factorize(table["group"])
+        columns = pd.Index(groups).get_indexer(own)
+        values.append(_figure_drawn(table, figure, group, draws[:, columns]))
+    return _defined(values[0] - values[1], figure)
 
 
 def mcnemar(first: pd.DataFrame, second: pd.DataFrame, stage: str) -> dict[str, float]:
@@ -606,14 +639,19 @@ def _over_seeds(
 
 def _like(reference: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """A table's rows in the order of a reference of the same tiles and stage."""
-    stages = {*reference["stage"], *table["stage"]}
-    if len(stages) > 1:
-        raise DataError(f"predictions: stages {', '.join(sorted(stages))} cannot be compared")
-    check_predictions(table, next(iter(stages)))
+    check_predictions(table, _one_stage(reference, table))
     ordered = table.sort_values("tile", ignore_index=True)
     if not ordered[["tile", "label", "group"]].equals(reference[["tile", "label", "group"]]):
         raise DataError("predictions: two tables of different tiles cannot be compared")
     return ordered
+
+
+def _one_stage(*tables: pd.DataFrame) -> str:
+    """The stage that tables are all of."""
+    stages = {stage for table in tables for stage in table["stage"]}
+    if len(stages) > 1:
+        raise DataError(f"predictions: stages {', '.join(sorted(stages))} cannot be compared")
+    return str(next(iter(stages)))
 
 
 def _figure_drawn(
@@ -664,6 +702,14 @@ def _stated(values: Floats) -> dict[str, Any] | None:
     tail = 100 * (1 - CONFIDENCE) / 2
     interval = np.percentile(rest, [tail, 100 - tail]).tolist() if len(rest) else None
     return {"value": float(values[0]), "interval": interval}
+
+
+def _defined(values: Floats, figure: str) -> dict[str, Any]:
+    """``_stated``, where an undefined figure is an error."""
+    stated = _stated(values)
+    if stated is None:
+        raise DataError(f"predictions: {figure} is not defined; a class has no tile")
+    return stated
 
 
 def _plain(value: Any) -> Any:

@@ -139,8 +139,10 @@ run.say(
 # Tiles times epochs times operations give the work; the operations a second give the hours. For
 # this processor they are those that each network reached above, at its smaller size: the
 # assumption is that a larger one keeps them. For a GPU nothing was measured. Its hours follow from
-# two figures of a data sheet, as if it reached them throughout; so, caches aside, they are a lower
-# bound, and real trainings take a multiple. Epochs are the most that the profile allows.
+# two figures of a data sheet, as if it reached them throughout: for float32 without tensor cores a
+# lower bound, caches aside, of which real trainings take a multiple. In bfloat16, which this study
+# takes on such a GPU, half the bytes move and it may be less. Epochs are the most that the profile
+# allows.
 
 # %%
 gpu = Peaks(GPU_TERAFLOPS * 1e12, GPU_GIGABYTES * 1e9)
@@ -161,8 +163,9 @@ run.show_table(
 # %% tags=["hide-input"]
 total = projected.loc["all"]
 run.say(
-    f"Together **{total['hours, this processor']:,.0f} hours** on this processor, and at least "
-    f"**{total['hours, one GPU at its roofs']:.1f} hours** on the GPU assumed."
+    f"Together **{total['hours, this processor']:,.0f} hours** on this processor, and "
+    f"**{total['hours, one GPU at its roofs']:.2f} hours** on the GPU assumed, were it at its "
+    "roofs all the time."
 )
 
 # %% [markdown]

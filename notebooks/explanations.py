@@ -191,7 +191,8 @@ run.say(
 
 # %% [markdown]
 # Where else could the largest value lie? Convolutions fill the space beyond a tile with zeros, so
-# the outermost cells see an edge that is not in the breast.
+# the outermost cells see an edge that is not in the breast. A map without regard for the border has
+# its largest value there as often as those cells are part of the tile.
 
 # %% tags=["hide-input"]
 rim = explain.border(tiles.shape[1:], cells)
@@ -201,9 +202,11 @@ at_rim = {
     for name, of_tiles in maps.items()
 }
 run.say(
-    f"The outermost cells are {rim.mean():.3f} of a tile. They hold the largest value of "
+    f"The outermost cells are {rim.mean():.3f} of a tile, which is the share by chance. They hold "
+    "the largest value of "
     f"attention in **{metrics.in_words(at_rim[ATTENTION])}** of tiles, and of Grad-CAM in "
-    f"**{metrics.in_words(at_rim[GRAD_CAM])}**."
+    f"**{metrics.in_words(at_rim[GRAD_CAM])}**. The border draws a map only where its share is "
+    "above chance; with cells as large as these it hardly can be."
 )
 
 # %%

@@ -305,11 +305,15 @@ run.show_table(
 middle = reached.loc[max(sizes)].xs("middle", axis=1, level=1)
 best, error = middle["balanced_accuracy"], middle["calibration_error"]
 tiles = outcomes[outcomes["women"] == max(sizes)]["fitted_tiles"].median()
+found = middle["sensitivity"]
+spread_of_error = spelled(reached.loc[(max(sizes), "Platt scaling")])["calibration error"]
 run.say(
     f"With {max(sizes)} women ({tiles:.0f} tiles in the middle draw), balanced accuracy is "
     f"{best['as trained']:.2f} as trained, **{best['new threshold']:.2f}** with a new threshold "
-    f"and **{best['Platt scaling']:.2f}** after Platt scaling; the calibration error goes from "
-    f"{error['as trained']:.2f} to **{error['Platt scaling']:.2f}**. All are medians over draws. "
+    f"and **{best['Platt scaling']:.2f}** after Platt scaling; sensitivity is "
+    f"{found['as trained']:.2f}, {found['new threshold']:.2f} and {found['Platt scaling']:.2f}. "
+    f"Platt scaling brings the calibration error from {error['as trained']:.2f} to "
+    f"**{spread_of_error}**. All are medians over draws, in brackets the middle 90 %. "
     "Neither changes the ranking: AUROC stays at "
     f"{metrics.in_words(figures_of['external']['gate, AUROC'])}, beside "
     f"{metrics.in_words(figures_of['internal held-out']['gate, AUROC'])} on internal tiles."
@@ -332,8 +336,8 @@ run.save_results(
 # %% [markdown]
 # ## Summary
 #
-# * A held-out set of one's own source says little about another source; a set of that source
-#   does.
+# * What was measured on a held-out set of one's own source need not hold for another; a set of
+#   that source has to tell.
 # * That the source differs can be seen in its tiles before the network is believed.
 # * Recalibration on a few women changes threshold and calibration; how well depends on which women
 #   they are, and the spread over draws shows by how much. What does not rank well needs training,
@@ -416,7 +420,8 @@ run.save_results(
 #
 # (`processes=1` matters: other processes would not know of the change.) The loss is
 # `figures_of["internal held-out"]["gate, AUROC"]` less `figures_of["external"]["gate, AUROC"]`.
-# What of it remains with `of_greys` is due to brightness, contrast and the bend of the film curve;
-# `recovered` is what focus and noise had cost, on the same tiles. Only a part whose interval leaves
-# out 0 is more than chance.
+# What of it remains with `of_greys` mixes brightness, contrast and the bend of the film curve with
+# what else is different: other women, and the greys that tell infected from normal in training.
+# These two sets cannot divide it. `recovered` is what focus and noise had cost, on the same tiles;
+# if its interval leaves out 0, it is more than chance.
 # :::

@@ -229,9 +229,9 @@ run.say(
 # %%
 run.say(
     f"Figure 5 sums to **{paper.FIGURE_5.sum():,}**, as many as all training records, and Table 1 "
-    f"to **{paper.TABLE_1.sum():,}**, all infected tiles of section III.5. The text calls Figure 7 "
-    "a result \u201con a set of test data\u201d; no division of the tiles into training, "
-    "validation and test is reported."
+    f"to **{paper.TABLE_1.sum():,}**, all infected tiles of section III.5. The text defines such a "
+    "matrix, at Figure 7, as one \u201con a set of test data\u201d; no division of the tiles into "
+    "training, validation and test is reported."
 )
 
 # %% [markdown]
@@ -364,7 +364,8 @@ run.save_results(
 # ## Summary
 #
 # * Precision and sensitivity follow from the printed matrices; the column "Accuracy" does not.
-# * Both matrices have the size of the training set.
+# * Figure 5 sums to as many tiles as the training files hold, Table 1 to the infected tiles that
+#   the paper counts.
 # * Four rates and four totals give all sixteen cells of Table 1; one rate gives Figure 5.
 # * For both stages together the printed numbers allow a range, and no value.
 

@@ -12,7 +12,7 @@
 # **You will learn** how trained networks leave Python, what eight bits in place of thirty-two do to
 # their size, their speed and their answers, and what has to travel with them.
 #
-# **You need** [](cascade.ipynb). **Time**: about a minute; nothing is trained.
+# **You need** [](cascade.ipynb). **Time**: one to four minutes; nothing is trained.
 #
 # The paper says that its model "can also be used as an application on a mobile phone or a web
 # page". [](../book/demo.md) is the web page. This chapter writes what a phone needs, and measures
@@ -119,8 +119,8 @@ run.show_table(
 run.show_table(
     phone.change_table(exports),
     "phone_changes",
-    "How far single answers move in eight bits: absolute differences of probabilities over tiles, "
-    "and of grey levels of the denoised tiles.",
+    "How far single answers move in eight bits: absolute differences of probabilities over the "
+    "held-out tiles that measure, counted below, and of grey levels of the denoised tiles.",
     formatter="{:.3g}",
 )
 
@@ -128,7 +128,7 @@ run.show_table(
 run.say(phone.loss_sentence(exports))
 
 # %% [markdown]
-# ## What it gains in speed, here
+# ## What it does to speed, here
 #
 # Both precisions read the same tiles in turns. Whether eight bits are faster depends on the
 # processor: a phone's has instructions that multiply and add four pairs of bytes at once, and many
@@ -171,8 +171,8 @@ run.save_results(
 # ## Summary
 #
 # * `birads export` writes the cascade in three forms; `birads predict` reads each of them.
-# * Eight bits make the files smaller. What they cost in quality is measured on held-out tiles, in
-#   pairs, and written into the manifest.
+# * Eight bits make the files of the cascade smaller together. What they cost in quality is measured
+#   on held-out tiles, in pairs, and written into the manifest.
 # * Speed belongs to a processor. Measure it on the one that will run it.
 
 # %% [markdown]

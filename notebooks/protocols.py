@@ -9,17 +9,17 @@
 # %% [markdown]
 # # Protocols: one training, many scores
 #
-# **You will learn** how much a score depends on which tiles judge, how crops of one lesion carry
-# memory from training into a test, and how far plain statistics of a tile get without looking at
-# a lesion.
+# **You will learn** how much a score depends on which tiles judge, how often a judged crop has
+# another crop of its lesion in training, and how far plain statistics of a tile get without knowing
+# where a lesion is.
 #
 # **You need** [](cascade.ipynb). **Time**: about a minute on a laptop.
 #
 # The networks are those of the chapters before; nothing is trained anew. They were trained once,
 # on part of the training tiles. Four sets of tiles judge them:
 #
-# * **the training tiles themselves**: the totals of the paper's Figures 5 and 7 are those of the
-#   whole training set;
+# * **the training tiles themselves**: the paper's Figure 5 sums to as many tiles as the training
+#   files hold, and Table 1 to the infected tiles that the paper counts in them;
 # * **a random tenth of the training records**, which they did not see, drawn whatever lesion the
 #   records show, as most public notebooks do;
 # * **the validation part**, a tenth in whole {term}`groups <group>`: it chose the best epoch, so
@@ -150,9 +150,10 @@ run.show_figure(
 # %% [markdown]
 # ## Who has a sibling in training?
 #
-# Three crops were cut from each lesion. If records are drawn blindly and a share $f$ is not used
-# for training, a drawn crop has at least one of its two {term}`siblings <sibling>` in training with
-# a chance of $1 - f^2$. That is {term}`leakage`.
+# Three crops were cut from each lesion in each scan that shows it. If records are drawn blindly and
+# a share $f$ is not used for training, one of three crops has at least one of its two
+# {term}`siblings <sibling>` in training with a chance of $1 - f^2$; a lesion seen in two scans has
+# six crops here, and a greater chance. That is {term}`leakage`.
 
 # %%
 shares = {
@@ -176,13 +177,11 @@ run.show_table(
 f = (split == "aside").sum() / split.isin(["aside", "train"]).sum()
 
 
-def gap(by, figure):
-    return by["random tenth"][figure]["value"] - by["official"][figure]["value"]
-
-
-figures_of = {"gate, AUROC": (gate_by, "auroc")}
-figures_of["scorer, balanced accuracy"] = (scorer_by, "balanced_accuracy")
-memory = {name: gap(*of) for name, of in figures_of.items() if "aside" in complete}
+memory = {}
+if "aside" in complete:
+    for stage, model, figure in (("gate", gate, "auroc"), ("scorer", scorer, "balanced_accuracy")):
+        apart = (judged_by(stage, model, part) for part in ("aside", "held-out"))
+        memory[f"{stage}, {figure}"] = metrics.difference_of_sets(*apart, figure)
 run.say(
     f"With f = {f:.3f} the formula gives {1 - f**2:.3f} for three crops a lesion, and "
     f"{expected:.3f} for the crops that are here; measured: **{shares['aside']['lesion']:.3f}**."
@@ -193,10 +192,11 @@ if memory:
     run.say(
         "The random tenth less the official held-out set: "
         + " and ".join(
-            f"**{100 * points:+.1f} points** ({name})" for name, points in memory.items()
+            f"**{metrics.in_words(points, '+.3f')}** ({name.replace('_', ' ')})"
+            for name, points in memory.items()
         )
-        + ". Part of that may be memory of lesions, part the different tiles; the intervals above "
-        "say how well each figure is known."
+        + ", with 95 % intervals by group. An interval that holds 0 decides nothing. A difference "
+        "may come from memory of lesions, and from the tiles being others."
     )
 
 # %% [markdown]
@@ -245,7 +245,7 @@ run.say(
 #
 # Positives and normals of the data set took different roads from film to file, which may offer a
 # {term}`shortcut`. How far does a logistic regression get on a few plain numbers of each tile, none
-# of which looks at a lesion?
+# of which knows where a lesion is? (A bright lesion still brightens the mean of its tile.)
 
 # %%
 held_out = (split == "held-out").to_numpy()
@@ -354,10 +354,12 @@ run.save_results(
 # %% [markdown]
 # ## Summary
 #
-# * The same network has a different score for each set of tiles that may judge it.
+# * The same network may have another score for each set of tiles that judges it; the table above
+#   says how far apart they are here, and how well that is known.
 # * If records are drawn blindly, a share of $1 - f^2$ of the judged crops has a sibling in
 #   training; the smaller the share $f$ that is set aside, the more.
-# * Whatever a plain statistic of a tile scores above chance is reached without looking at a lesion.
+# * What a plain statistic of a tile scores above chance needs no knowledge of where the lesion is;
+#   part of it may still be the lesion's own brightness.
 
 # %% [markdown]
 # ## Check yourself
@@ -366,8 +368,9 @@ run.save_results(
 #
 # :::{dropdown} Answer
 # Each is a true score of another question. What will it do for women it has never seen? Of these
-# four only the official set, with other patients, comes near that, and only for the same
-# scanners.
+# four only the official set comes near that, with lesions of other patients, and only for the same
+# scanners. Its normal tiles share women with training (the table of siblings counts them), so its
+# specificity is still measured on familiar tissue.
 # :::
 #
 # **The networks were never trained on the random tenth. Why may its score still be too high?**

@@ -244,13 +244,13 @@ run.show_figure(
 
 # %%
 actual, group = metrics.actual_class(predictions, "birads"), predictions["group"]
+commonest = np.bincount(actual).argmax()
+constant = f"always {commonest + GRADED[0]}"
 said = {
     "this network": metrics.predicted_class(predictions, "birads"),
     "its most probable category": predictions[list(metrics.GRADE_SCORES)].to_numpy().argmax(axis=1),
     "class scorer, class plus one": metrics.predicted_class(predictions, "scorer"),
-    f"always {np.bincount(actual).argmax() + GRADED[0]}": np.full_like(
-        actual, np.bincount(actual).argmax()
-    ),
+    constant: np.full_like(actual, commonest),
 }
 beside = {name: metrics.agreement(actual, given, group) for name, given in said.items()}
 by_class = metrics.confusion_matrix(predictions["label"] - 1, actual, len(GRADED))
@@ -279,8 +279,10 @@ if assessed.source == DRAWN:
         "The categories were drawn from the class alone, so no picture tells more of them than the "
         "class does. The best answer by class is therefore a **ceiling**: accuracy "
         f"{metrics.in_words(bound['accuracy'])}, quadratic-weighted kappa "
-        f"{metrics.in_words(bound['quadratic_kappa'])} on these tiles. A network can pass it by "
-        "luck only, and what keeps it below is its doubt about the class."
+        f"{metrics.in_words(bound['quadratic_kappa'])} on these tiles, chosen on them. A network "
+        f"can pass it by luck only. The best constant answer, **{constant}**, has accuracy "
+        f"{metrics.in_words(beside[constant]['accuracy'])} without looking at any picture; a "
+        "network that stays below it has shown nothing."
     )
 
 # %% [markdown]

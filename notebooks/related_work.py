@@ -15,10 +15,11 @@
 # **You need** [](cascade.ipynb). **Time**: under a minute; `birads sweep` did the training, and
 # does it only when asked.
 #
-# The paper's second section tells the accuracies of other systems, each on pictures of its own:
-# ultrasound, histology, other mammograms. Such figures cannot be set side by side. Its third
-# section says that MobileNetV2 is better than SqueezeNet and ShuffleNet, and shows no comparison.
-# Here all of them learn from the same tiles and answer for the same held-out ones.
+# The paper's second section tells the accuracies of other systems, each on data of its own:
+# ultrasound, histology, other mammograms, records of patients. Such figures cannot be set side by
+# side. Its third section says that MobileNetV2 is better than SqueezeNet and ShuffleNet, and shows
+# no comparison. Here, once the sweeps are run, all of them learn from the same tiles and answer for
+# the same held-out ones.
 
 # %% tags=["parameters"]
 RUN = "_build/run/paper"  # where this run writes
@@ -130,8 +131,8 @@ else:
 # * **[19]** EfficientNet-B7, the paper's own backbone, without attention {cite:p}`purnama2024`.
 # * **[21]** GoogLeNet behind a spatial transformer, which shifts, turns and scales its input
 #   {cite:p}`abdulaal2024,jaderberg2015`.
-# * **[22]** Five classic models on texture features {cite:p}`islam2024`, one of them XGBoost
-#   {cite:p}`chen2016`.
+# * **[22]** The five kinds of model of {cite:t}`islam2024`, here on texture features; one is
+#   XGBoost {cite:p}`chen2016`.
 # * **Sections IV and VI, abstract.** The plain network of 8 to 128 filters, Hu moments
 #   {cite:p}`hu1962`, and co-occurrence {cite:p}`haralick1973`, region of interest and clusters.
 

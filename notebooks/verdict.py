@@ -45,9 +45,12 @@ stated, asked = ([v for v in verdicts if v.asked == own] for own in (False, True
 # What the paper tells of other systems was measured on other pictures and stays "not testable";
 # what such a system reaches on this run's tiles stands beside it, if its sweep has been run.
 #
-# "Reproduced" means that the 95 % {term}`interval <bootstrap interval>` measured on the held-out
-# tiles of the Kaggle set reaches the printed value, and that the network measured is the one the
-# paper describes, at its size. A smaller one on that set leaves the statement "not testable". On
+# "Reproduced" means that the upper end of the 95 % {term}`interval <bootstrap interval>` measured
+# on the held-out tiles of the Kaggle set reaches the printed value, and that the network measured
+# is the one the paper describes, at its size; a wide interval reaches far, so look at it before you
+# take the word as strong. "Partly" means that some of several printed values are reached and some
+# are not, or that a change goes the way the paper says and may be chance. A smaller network on that
+# set leaves the statement "not testable". On
 # any other tiles, such as simulated ones, the measured value is shown and the verdict stays
 # "needs the Kaggle set". Where a statement is decided by arithmetic and the same figure was
 # measured, both are shown and the arithmetic decides. A dash means that there is nothing to show.
@@ -151,12 +154,13 @@ run.show_table(
 # Those that wait for it:
 #
 # ```python
-# [v.id for v in verdicts if v.verdict == "needs the Kaggle set"]
+# [v.id for v in stated if v.verdict == "needs the Kaggle set"]
 # ```
 #
 # On that set, with the sweeps run, they can become "reproduced", "partly reproduced" or "not
-# reproduced". All others stay: what arithmetic, equations or known counts decide is decided by
-# the paper's own text, and what nothing here bears on remains "not testable". They would change
-# only if a number was copied wrongly, or a known count is wrong; the first exercise is how to
-# find out.
+# reproduced". (The questions of this study wait for it too; an interval that holds 0 would leave
+# them "not testable".) All others stay: what arithmetic, equations or known counts decide is
+# decided by the paper's own text, and what nothing here bears on remains "not testable". They would
+# change only if a number was copied wrongly, or a known count is wrong; the first exercise is how
+# to find out.
 # :::

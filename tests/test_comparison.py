@@ -9,7 +9,14 @@ from scipy.stats import binom
 
 from birads_lib.errors import DataError, UsageError
 from birads_lib.labels import LESION_CODES
-from birads_lib.metrics import COMPARED, check_complete, mean_over_seeds, paired_difference
+from birads_lib.metrics import (
+    COMPARED,
+    check_complete,
+    difference_of_sets,
+    evaluate,
+    mean_over_seeds,
+    paired_difference,
+)
 
 TILES = 40  # ten of each class
 
@@ -139,3 +146,39 @@ def test_a_table_of_other_than_the_tiles_is_refused(change, message):
 def test_a_tile_that_is_not_to_be_judged_is_refused():
     with pytest.raises(DataError, match="tile t/39 is not one to be judged"):
         check_complete(scored(), scored()["tile"].iloc[:-1])
+
+
+# Two sets of tiles
+
+
+def halves():
+    """Two sets of other tiles; some groups have tiles on both sides."""
+    table = scored([1, 5, 7, 22])
+    table = table.assign(group=[f"g{i % 15:02d}" for i in range(TILES)])
+    return table.iloc[: TILES // 2], table.iloc[TILES // 2 :]
+
+
+@pytest.mark.parametrize("figure", COMPARED)
+def test_a_difference_of_sets_is_that_of_their_figures(figure):
+    first, second = halves()
+    found = difference_of_sets(first, second, figure)
+    values = [evaluate(t, "scorer", 0)["overall"][figure]["value"] for t in (first, second)]
+    assert found["value"] == pytest.approx(values[0] - values[1], abs=1e-12)
+    low, high = found["interval"]
+    assert low < found["value"] < high
+
+
+def test_groups_on_both_sides_are_drawn_together():
+    table = scored([1, 5, 7, 12])
+    assert difference_of_sets(table, table, "accuracy") == {"value": 0.0, "interval": [0.0, 0.0]}
+    others = table.assign(group=table["group"].map("other {}".format))
+    low, high = difference_of_sets(table, others, "accuracy")["interval"]
+    assert low < 0 < high
+
+
+def test_sets_of_two_stages_or_by_an_unknown_figure_are_refused():
+    table = scored()
+    with pytest.raises(DataError, match="cannot be compared"):
+        difference_of_sets(table, gated(0.5), "accuracy")
+    with pytest.raises(UsageError, match="figure"):
+        difference_of_sets(table, table, "beauty")

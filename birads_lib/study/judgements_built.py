@@ -7,7 +7,7 @@ that a run did not build, or that came out otherwise than described, decides not
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
+from math import ceil, floor, log10, prod
 from typing import Any
 
 from birads_lib.study import paper
@@ -242,10 +242,17 @@ def _application(phone: Mapping[str, Any] | None, other: str) -> Judgement:
         return Judgement(sorted(agreement), UNTESTABLE, why)
     why = (
         "Forms in which this run's cascade was written: ONNX runs in the browser, on the page Try "
-        f"it. No probability differs from that of Keras by more than {max(apart):.1g}. No phone "
-        f"was measured, and the networks learned from one data set, not various ones. {other}"
+        "it. No probability differs from that of Keras by more than "
+        f"{_rounded_up(max(apart)):.1g}. No phone was measured, and the networks learned from one data set, not various ones. "
+        f"{other}"
     )
     return Judgement(sorted(agreement), NOTE, why.strip())
+
+
+def _rounded_up(value: float) -> float:
+    """``value`` from 0 on to one digit, none smaller."""
+    unit = 10.0 ** floor(log10(value)) if value else 1.0
+    return ceil(value / unit) * unit
 
 
 def _count(layers: Sequence[tuple[str, Shape]], kind: str) -> int:

@@ -185,7 +185,8 @@ def _verdicts_in_words(run: Path) -> str:
     rest = [f"{counts[word]} {said}" for word, said in SAID.items() if counts[word]]
     return (
         f"**{counts[FAILS]} of {len(verdicts)}**\n\n"
-        f"of the paper's statements do not hold. {_and(rest)}."
+        f"of the paper's statements, single cells of its tables among them, do not hold. "
+        f"{_and(rest)}."
     )
 
 
@@ -214,8 +215,8 @@ def _chain_in_words(run: Path) -> str:
         f"**{100 * right['value']:.1f} %**\n\n"
         f"{SIMULATED_TILES if simulated else REAL_TILES}\n\n"
         "of the infected held-out tiles end in their right class after all three networks"
-        f"{_interval(right)}. Profile {plain(run.name)}{_warning(run)}. The paper prints no such "
-        f"figure; its matrices bound it to {low:.1f} to {high:.1f} %."
+        f"{_interval(right)}. One training, profile {plain(run.name)}{_warning(run)}. "
+        f"The paper prints no such figure; its matrices bound it to {low:.1f} to {high:.1f} %."
     )
 
 
@@ -555,7 +556,9 @@ def model_metrics(run: Path) -> str:
     return (
         f"Measured on held-out {kind}, protocol `official`, profile "
         f"{plain(facts['profile'])}, with {intervals}; cascade {short(facts['model_digest'])}, "
-        f"data {short(facts['data_digest'])}. All others, by class and protocol, are in "
+        f"data {short(facts['data_digest'])}. Each network was trained once. The stage `birads` "
+        "is the network of [](../notebooks/real_birads.ipynb), which says whether its categories "
+        f"are a radiologist's or were drawn. All others, by class and protocol, are in "
         f"{file_link(MODEL_CARD, MODEL_CARD)}.\n\n"
         + table(("figure", *(f"{m['stage']}, {m['tiles']:,} tiles" for m in official)), rows)
     )

@@ -270,9 +270,9 @@ def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """Verdicts for a reader: rows in order, columns as the reviewer reads them."""
     rows = [
         (
-            v.claim if v.asked else f"\u201c{v.claim}\u201d", v.where, _shown(v.paper),
-            _shown(v.recomputed), _shown_measured(v), v.protocol or "\u2013", v.verdict, v.why,
-            worked_out(v.id),
+            v.claim if v.asked else f"\u201c{v.claim.replace('$', '')}\u201d", v.where,
+            _shown(v.paper), _shown(v.recomputed), _shown_measured(v), v.protocol or "\u2013",
+            v.verdict, v.why, worked_out(v.id),
         )
         for v in verdicts
     ]  # fmt: skip
@@ -317,7 +317,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_shown(item) for item in value)
     if isinstance(value, float) and not value.is_integer():
-        return (f"{value:.4f}" if abs(value) < 2 else f"{value:,.2f}").rstrip("0")
+        return (f"{value:.4f}" if abs(value) < 2 else f"{value:,.2f}").rstrip("0").rstrip(".")
     return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
 
 

@@ -60,8 +60,9 @@ def write_run(run, table, right=1.0, **networks):
         "tile with noise added": {"value": 20.0, "interval": [19.0, 21.0]},
         "the same, denoised": {"value": 30.0, "interval": [29.0, 31.0]},
     }
+    gain = {"value": 10.0, "interval": [9.0, 11.0]}
     for chapter, results in facts.results(**networks).items():
-        more = {"psnr": psnr, "seed": 0} if chapter == "autoencoder" else {}
+        more = {"psnr": psnr, "gain": gain, "seed": 0} if chapter == "autoencoder" else {}
         write_json(run / "results" / f"{chapter}.json", {**results, **more})
 
 
