@@ -243,8 +243,8 @@ def _application(phone: Mapping[str, Any] | None, other: str) -> Judgement:
     why = (
         "Forms in which this run's cascade was written: ONNX runs in the browser, on the page Try "
         "it. No probability differs from that of Keras by more than "
-        f"{_rounded_up(max(apart)):.1g}. No phone was measured, and the networks learned from one data set, not various ones. "
-        f"{other}"
+        f"{_rounded_up(max(apart)):.1g}. No phone was measured, and the networks learned from one "
+        f"data set, not various ones. {other}"
     )
     return Judgement(sorted(agreement), NOTE, why.strip())
 
