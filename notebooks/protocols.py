@@ -287,8 +287,9 @@ run.show_table(
 # For simulated tiles the answer is known. Normal tissue got a mean grey level for each scanner,
 # infected tissue the same one on all three, so on each scanner the two differ by a known number of
 # grey levels. A probe that is trained and judged on one scanner alone should find more, the more
-# they differ. Where they are close, what is left is the lesion itself, and that infected tissue was
-# drawn a little denser.
+# they differ; but on so few scanners, two of which may lie close together, an order is a weak sign,
+# and the intervals say how weak. Where tissue is close, what is left is the lesion itself, and that
+# infected tissue was drawn a little denser.
 
 # %% tags=["hide-input"]
 truth = run.truth(SRC)
