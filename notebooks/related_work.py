@@ -191,7 +191,8 @@ if affine:
 # Reference [22] explains its XGBoost by {term}`SHAP` {cite:p}`lundberg2017`: how far each feature
 # moved each answer. Once a sweep was run, the same is done here for an XGBoost on texture features,
 # fitted in this chapter to some of the training tiles and explained on held-out ones. A feature
-# that moves an answer is one that the model uses. Whether it is right to use it is another question.
+# that moves an answer is one that the model uses. Whether it is right to use it is another
+# question.
 
 # %%
 weights = related.texture_weights(
