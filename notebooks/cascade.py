@@ -131,9 +131,9 @@ run.show_table(flow, "flow", "What reaches the second stage.", thousands=",")
 alone = pd.read_parquet(run.predictions / "gate.parquet").set_index("tile")["gate"]
 moved = (alone.loc[predictions["tile"]].to_numpy() >= THRESHOLD) != passed
 run.say(
-    f"These counts are not quite those of [](gate.ipynb): **{moved.sum():,} of {len(moved):,}** "
-    "tiles lie on the other side of the threshold here. There the gate read denoised tiles as they "
-    "are stored, in whole grey levels; the cascade hands them on unrounded."
+    "In its own chapter the gate read denoised tiles as they are stored, in whole grey levels; the "
+    f"cascade hands them on unrounded. For that **{moved.sum():,} of {len(moved):,}** tiles lie on "
+    "the other side of the threshold here, and counts and rates differ a little."
 )
 
 # %%
@@ -230,10 +230,9 @@ run.show_figure(
 called = (reading["gate"] >= THRESHOLD).mean()
 run.say(
     f"{len(reading)} windows; the gate calls **{100 * called:.0f} %** of them infected "
-    f"(probabilities from {reading['gate'].min():.2f} to {reading['gate'].max():.2f}). Windows "
-    f"overlap: one place may lie in {int(np.ceil(windows.shape[1] / SCAN_STRIDE)) ** 2} of them, "
-    "and a mass touches more. Without its outline this share cannot be divided into hits and false "
-    "alarms."
+    f"(probabilities from {reading['gate'].min():.2f} to {reading['gate'].max():.2f}). A mass may "
+    f"lie, whole or in part, in many windows of {windows.shape[1]} px every {SCAN_STRIDE} px; "
+    "without its outline this share cannot be divided into hits and false alarms."
 )
 
 # %%

@@ -144,9 +144,8 @@ run.say(
     f"Precision hangs on the share of infected tiles: **{100 * here:.0f} %** of these, and "
     f"{100 * there:.0f} % of those in the paper's Figure 5. At the paper's share the sensitivity "
     f"and specificity measured here would give a precision of **{found / (found + alarms):.2f}**. "
-    f"And of the uninfected tiles that judge, {100 * familiar:.0f} % are of a "
-    "{term}`group` that has tiles in training as well: specificity is measured on tissue that may "
-    "be familiar."
+    f"And **{100 * familiar:.0f} %** of the uninfected tiles that judge are of a group that has "
+    "tiles in training as well; on the tissue of other women specificity may be lower."
 )
 
 # %% [markdown]
