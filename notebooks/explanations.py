@@ -205,8 +205,9 @@ run.say(
     f"The outermost cells are {rim.mean():.3f} of a tile, which is the share by chance. They hold "
     "the largest value of "
     f"attention in **{metrics.in_words(at_rim[ATTENTION])}** of tiles, and of Grad-CAM in "
-    f"**{metrics.in_words(at_rim[GRAD_CAM])}**. The border draws a map only where its share is "
-    "above chance; with cells as large as these it hardly can be."
+    f"**{metrics.in_words(at_rim[GRAD_CAM])}**. Only more than chance would mean that the border "
+    "draws a map."
+    + " Where the border is most of the tile, hardly anything could show it." * (rim.mean() > 0.5)
 )
 
 # %%
