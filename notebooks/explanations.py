@@ -207,7 +207,8 @@ run.say(
     f"attention in **{metrics.in_words(at_rim[ATTENTION])}** of tiles, and of Grad-CAM in "
     f"**{metrics.in_words(at_rim[GRAD_CAM])}**. Only more than chance would mean that the border "
     "draws a map."
-    + " Where the border is most of the tile, hardly anything could show it." * (rim.mean() > 0.5)
+    + " Where the border is most of the tile, hardly anything could show it."
+    * (rim.mean() > 0.5)
 )
 
 # %%
