@@ -177,11 +177,17 @@ run.show_table(
 f = (split == "aside").sum() / split.isin(["aside", "train"]).sum()
 
 
-memory = {}
-if "aside" in complete:
-    for stage, model, figure in (("gate", gate, "auroc"), ("scorer", scorer, "balanced_accuracy")):
-        apart = (judged_by(stage, model, part) for part in ("aside", "held-out"))
-        memory[f"{stage}, {figure}"] = metrics.difference_of_sets(*apart, figure)
+def random_less_official(stage, model, figure):
+    apart = (judged_by(stage, model, part) for part in ("aside", "held-out"))
+    return metrics.difference_of_sets(*apart, figure)
+
+
+judges = (("gate", gate, "auroc"), ("scorer", scorer, "balanced_accuracy"))
+memory = {
+    f"{stage}, {figure}": random_less_official(stage, model, figure)
+    for stage, model, figure in judges
+    if "aside" in complete
+}
 run.say(
     f"With f = {f:.3f} the formula gives {1 - f**2:.3f} for three crops a lesion, and "
     f"{expected:.3f} for the crops that are here; measured: **{shares['aside']['lesion']:.3f}**."

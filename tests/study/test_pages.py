@@ -122,7 +122,7 @@ def test_every_verdict_has_its_words():
 def test_a_measured_number_of_a_smoke_run_is_not_to_be_quoted(finished_run, copied):
     assert "profile smoke, a test whose numbers mean nothing." in pages.findings(finished_run)
     laptop = copied.rename(copied.with_name("laptop"))
-    assert "Profile laptop. The paper" in pages.findings(laptop)
+    assert "One training, profile laptop. The paper" in pages.findings(laptop)
 
 
 @pytest.mark.parametrize("simulated", [True, False])
