@@ -358,6 +358,23 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame, stage: str) -> dict[str, 
     return {"only_first": only_first, "only_second": only_second, "p": float(test.pvalue)}
 
 
+def precision_at(
+    share: float, sensitivity: dict[str, Any], specificity: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Precision where a share of the tiles is positive, by Bayes' rule.
+
+    Args:
+        share: Of positives among all tiles, 0 to 1.
+        sensitivity, specificity: Figures of ``evaluate``, measured at whatever share.
+
+    Returns:
+        A figure without interval; ``None`` where no tile would be called positive.
+    """
+    hits = share * sensitivity["value"]
+    called = hits + (1 - share) * (1 - specificity["value"])
+    return {"value": float(hits / called), "interval": None} if called else None
+
+
 def peak_signal_to_noise(images: Any, truth: Any) -> Floats:
     """Peak signal-to-noise ratio of each tile in decibels, float (N,); peak 255.
 

@@ -132,8 +132,8 @@ alone = pd.read_parquet(run.predictions / "gate.parquet").set_index("tile")["gat
 moved = (alone.loc[predictions["tile"]].to_numpy() >= THRESHOLD) != passed
 run.say(
     "In its own chapter the gate read denoised tiles as they are stored, in whole grey levels; the "
-    f"cascade hands them on unrounded. For that **{moved.sum():,} of {len(moved):,}** tiles lie on "
-    "the other side of the threshold here, and counts and rates differ a little."
+    f"cascade hands them on unrounded. **{moved.sum():,} of {len(moved):,}** tiles lie on the "
+    "other side of the threshold here; by so many may its counts differ."
 )
 
 # %%

@@ -142,18 +142,16 @@ run.show_figure(
 
 # %% tags=["hide-input"]
 share = {name: (table["label"] > 0).mean() for name, table in judges.items()}
-rate = {
-    key: figures_of["external"][f"gate, {key}"]["value"] for key in ("sensitivity", "specificity")
-}
-hits = share["internal held-out"] * rate["sensitivity"]
-alarms = (1 - share["internal held-out"]) * (1 - rate["specificity"])
-at_same_share = f"{hits / (hits + alarms):.3f}" if hits + alarms else "not defined"
+at_same_share = metrics.precision_at(
+    share["internal held-out"],
+    *(figures_of["external"][f"gate, {key}"] for key in ("sensitivity", "specificity")),
+)
 run.say(
     f"Infected are {100 * share['internal held-out']:.0f} % of the internal and "
     f"{100 * share['external']:.0f} % of the external tiles. Precision is "
     f"{metrics.in_words(figures_of['internal held-out']['gate, precision'])} and "
     f"{metrics.in_words(figures_of['external']['gate, precision'])}; at the internal share, the "
-    f"external sensitivity and specificity would give **{at_same_share}**."
+    f"external sensitivity and specificity would give **{metrics.in_words(at_same_share)}**."
 )
 
 # %% [markdown]

@@ -136,14 +136,14 @@ run.show_table(
 
 # %% tags=["hide-input"]
 here, there = (predictions["label"] > 0).mean(), paper.FIGURE_5[1].sum() / paper.FIGURE_5.sum()
-alarms = (1 - ours["specificity"]["value"]) * (1 - there)
-found = ours["sensitivity"]["value"] * there
+at_share = metrics.precision_at(there, ours["sensitivity"], ours["specificity"])
 normal = predictions[predictions["label"] == 0]
 familiar = normal["group"].isin(set(store.table["group"][split == "train"])).mean()
 run.say(
     f"Precision hangs on the share of infected tiles: **{100 * here:.0f} %** of these, and "
     f"{100 * there:.0f} % of those in the paper's Figure 5. At the paper's share the sensitivity "
-    f"and specificity measured here would give a precision of **{found / (found + alarms):.2f}**. "
+    "and specificity measured here would give a precision of "
+    f"**{metrics.in_words(at_share, '.2f')}**. "
     f"And **{100 * familiar:.0f} %** of the uninfected tiles that judge are of a group that has "
     "tiles in training as well; on the tissue of other women specificity may be lower."
 )

@@ -34,6 +34,7 @@ from birads_lib.metrics import (
     mean_with_interval,
     overall_figures,
     peak_signal_to_noise,
+    precision_at,
     predicted_class,
     share_with_interval,
     shares_by_third,
@@ -820,3 +821,14 @@ def test_a_third_without_rows_has_no_share():
     assert found["tiles"].tolist() == [0, 0, 2]
     assert found["share"].tolist()[:2] == ["", ""]
     assert found["share"]["high"].startswith("0.500 (")
+
+
+def test_precision_at_its_own_share_is_the_measured_one():
+    table = random_table("gate", 300, 40)
+    found = evaluate(table, "gate", replicates=0)["per_class"]["infected"]
+    rates = found["sensitivity"], found["specificity"]
+    own = (table["label"] > 0).mean()
+    at_own, at_half = precision_at(own, *rates), precision_at(own / 2, *rates)
+    assert at_own["value"] == pytest.approx(found["precision"]["value"], abs=1e-12)
+    assert at_half["value"] < at_own["value"]
+    assert precision_at(0.1, {"value": 0.0}, {"value": 1.0}) is None

@@ -185,7 +185,7 @@ def _verdicts_in_words(run: Path) -> str:
     rest = [f"{counts[word]} {said}" for word, said in SAID.items() if counts[word]]
     return (
         f"**{counts[FAILS]} of {len(verdicts)}**\n\n"
-        f"of the paper's statements, single cells of its tables among them, do not hold. "
+        "of the paper's statements, single cells of its tables among them, do not hold. "
         f"{_and(rest)}."
     )
 
