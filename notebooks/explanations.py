@@ -179,7 +179,7 @@ run.show_table(
 
 # %% tags=["hide-input"]
 groups = len(set(group))
-few = f" With {groups} groups the intervals say little." * (groups < metrics.FEWEST_GROUPS)
+few = f" With {groups} groups the intervals say little." if groups < metrics.FEWEST_GROUPS else ""
 run.say(
     f"On {len(tiles)} simulated tiles of {groups} groups, and for this run's scorer:\n\n"
     f"* {explain.in_a_sentence(ATTENTION, found['all'])}\n"
@@ -197,6 +197,7 @@ run.say(
 # %% tags=["hide-input"]
 rim = explain.border(tiles.shape[1:], cells)
 rims = np.broadcast_to(rim, tiles.shape)
+most = " Where the border is most of the tile, hardly anything could show it."
 at_rim = {
     name: explain.mean_score(explain.pointing_game(of_tiles, rims, 0), group)
     for name, of_tiles in maps.items()
@@ -206,9 +207,7 @@ run.say(
     "the largest value of "
     f"attention in **{metrics.in_words(at_rim[ATTENTION])}** of tiles, and of Grad-CAM in "
     f"**{metrics.in_words(at_rim[GRAD_CAM])}**. Only more than chance would mean that the border "
-    "draws a map."
-    + " Where the border is most of the tile, hardly anything could show it."
-    * (rim.mean() > 0.5)
+    f"draws a map.{most if rim.mean() > 0.5 else ''}"
 )
 
 # %%
