@@ -248,7 +248,7 @@ def _read_training_file(path: Path, source: Path, writer: StoreWriter, merged: M
     first = 0
     for payloads in read_blocks(path):
         images, labels, names = _read_records(path, first, payloads, merged)
-        writer.append(images)
+        writer.append(images.copy())  # the reader writes over its block
         for index, (label, name) in enumerate(zip(labels.tolist(), names, strict=True), first):
             entry = describe(f"{path.stem}/{index:05d}", label, name)
             merged.rows.append({**entry, "source": relative, "origin": "training"})

@@ -57,17 +57,16 @@ def read_blocks(path: Path) -> Iterator[NDArray[np.uint8]]:
     one frame where that is longer.
 
     Returns:
-        Arrays uint8 (n, length), n >= 1; rows of what was read, not copied.
+        Arrays uint8 (n, length), n >= 1; views of a buffer that the next array overwrites.
 
     Raises:
         DataError: A frame is truncated, a checksum is wrong, or a length is absurd.
     """
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        length = min(READ_AHEAD, size)
+        buffer = np.empty(min(READ_AHEAD, size), np.uint8)  # one: new pages cost more than CRCs
         index = start = 0
         while start < size:
-            buffer = np.empty(length, np.uint8)
             filled = os.preadv(file.fileno(), [buffer.data], start)
             used = 0
             while frames := _equal_frames(path, index, start + used, buffer[used:filled]):
@@ -79,6 +78,7 @@ def read_blocks(path: Path) -> Iterator[NDArray[np.uint8]]:
                 used += count * stride
             if not used:
                 length = _length_of_frame(path, index, start, size, buffer[:filled])
+                buffer = np.empty(length, np.uint8)
             start += used
 
 
@@ -209,9 +209,11 @@ class ExampleDecoder:
                 self._build = _parse(block[0], int(waiting[0]))
                 alike = self._alike(block)
             assert self._build is not None
-            same = block if alike.all() else block[alike]
-            yield Examples(waiting[alike], self._build.columns(same))
-            waiting, block = waiting[~alike], block[~alike] if len(same) < len(block) else block
+            if alike.all():  # nearly always, and then nothing is copied
+                yield Examples(waiting, self._build.columns(block))
+                return
+            yield Examples(waiting[alike], self._build.columns(block[alike]))
+            waiting, block = waiting[~alike], block[~alike]
 
     def _alike(self, block: NDArray[np.uint8]) -> NDArray[np.bool_]:
         if self._build is None or self._build.length != block.shape[1]:
@@ -375,6 +377,8 @@ def _column(payloads: NDArray[np.uint8], span: _Span | None) -> NDArray[Any] | N
     values = payloads[:, span.start : span.stop]
     if span.kind == BYTES_LIST:
         return values
+    if span.stop - span.start == 1:
+        return values[:, 0].astype(np.int64)
     shifts = np.arange(span.stop - span.start, dtype=np.uint64) * np.uint64(7)
     parts = (values & np.uint8(0x7F)).astype(np.uint64) << shifts
     return np.bitwise_or.reduce(parts, axis=1).view(np.int64)
