@@ -314,11 +314,12 @@ def _cbis_labels(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from birads_lib.study.graph import Study
+    from birads_lib.study.graph import Study, drop_stamp_of_lost_book
     from birads_lib.study.inputs import check_study
 
     study = Study(options.profile, options.data, options.external)
     check_study(study)
+    drop_stamp_of_lost_book()
     chosen = {
         "data": options.data,
         "external": options.external,

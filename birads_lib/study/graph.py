@@ -195,6 +195,12 @@ def drop_stamps(study: Study, step: str) -> None:
         shutil.rmtree(stamp.parent, ignore_errors=True)
 
 
+def drop_stamp_of_lost_book() -> None:
+    """Take back that the book is made if its pages are there no more."""
+    if not (profiles.BUILD / "html" / "index.html").exists():
+        shutil.rmtree(BOOKS, ignore_errors=True)
+
+
 def put_stamp(stamp: Path) -> None:
     """Mark a step as done; stamps of its earlier states go, and with a book those of others."""
     earlier = BOOKS if stamp.is_relative_to(BOOKS) else stamp.parent

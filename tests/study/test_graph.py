@@ -11,7 +11,14 @@ import pytest
 
 from birads_lib.errors import DataError
 from birads_lib.files import whole_file
-from birads_lib.study.graph import Study, book_stamp, imported_modules, mirror_run, put_stamp
+from birads_lib.study.graph import (
+    Study,
+    book_stamp,
+    drop_stamp_of_lost_book,
+    imported_modules,
+    mirror_run,
+    put_stamp,
+)
 from birads_lib.study.profiles import CHAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,3 +214,17 @@ def test_the_stamp_of_a_book_lasts_until_its_run_or_another_book_is_made(project
     put_stamp(laptop)
     assert laptop.exists()
     assert not smoke.exists(), "its pages are there no more"
+
+
+def test_a_book_that_was_deleted_is_made_again(project, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    stamp, index = book_stamp(Study("smoke", None)), Path("_build/html/index.html")
+    monkeypatch.chdir(project[0])
+    put_stamp(stamp)
+    index.parent.mkdir(parents=True)
+    index.touch()
+    drop_stamp_of_lost_book()
+    assert stamp.exists()
+    index.unlink()
+    drop_stamp_of_lost_book()
+    assert not stamp.exists()
