@@ -508,6 +508,7 @@ def in_words(figure: dict[str, Any] | None, form: str = ".3f") -> str:
     """A figure with its interval for a sentence: ``"0.912 (0.890 to 0.931)"``."""
     if figure is None:
         return "not defined"
+    form = f"+z{form[1:]}" if form[0] == "+" else f"z{form}"  # no "-0.000"
     value = format(figure["value"], form)
     if figure["interval"] is None:
         return value

@@ -11,10 +11,10 @@ TASKS = ("denoise", "gate", "score", "grade")
 OPTIMISERS = ("adam", "momentum")
 SCHEDULES = ("cosine", "staircase")
 FINE_TUNING = 0.1
-"""Share of the learning rate once a frozen backbone learns, too; reference [17], whose
+"""Share of the learning rate once a frozen backbone learns, too; the paper's [17], whose
 value is not known here."""
 BATCH_SIZE = 32
-STAIR_EPOCHS, STAIR_RATE = 8, 0.96  # down 4 % every 8 epochs, reference [18]
+STAIR_EPOCHS, STAIR_RATE = 8, 0.96  # down 4 % every 8 epochs, the paper's [18]
 
 
 @dataclass(frozen=True)

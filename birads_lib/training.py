@@ -48,7 +48,7 @@ if chosen_distribution() == HOSTS:
     training_strategy(HOSTS)  # before anything is calculated, or TensorFlow refuses
 
 FINAL_RATE = 0.02  # share of the learning rate left at the end of the cosine
-MOMENTUM = 0.9  # reference [18]
+MOMENTUM = 0.9  # the paper's [18]
 CODE = Path(__file__).parent
 CODE_THAT_TRAINS = (
     "training.py",

@@ -72,7 +72,8 @@ found = ablations.read_results(run.path, "ablations")
 if found is None:
     run.save_results({"available": False, "seed": SEED, "calcifications": changes})
     run.end(
-        "**No sweep has been run, so there is nothing more to show.** `birads sweep ablations "
+        "**No sweep has been run: the sections below say how it compares, and show no "
+        "figures.** `birads sweep ablations "
         f"--profile {profile}` runs it (or `make sweep PROFILE={profile}`); then `make book` "
         "shows its results here."
     )

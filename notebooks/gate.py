@@ -144,7 +144,7 @@ run.say(
     f"{100 * there:.0f} % of those in the paper's Figure 5. At the paper's share the sensitivity "
     "and specificity measured here would give a precision of "
     f"**{metrics.in_words(at_share, '.2f')}**. "
-    f"And **{100 * familiar:.0f} %** of the uninfected tiles that judge are of a group that has "
+    f"And **{100 * familiar:.0f} %** of the uninfected held-out tiles come from groups that have "
     "tiles in training as well; on the tissue of other women specificity may be lower."
 )
 
@@ -222,7 +222,7 @@ run.save_results(
 # * The gate is judged on tiles that took no part in training; the paper's totals are those of
 #   the training set.
 # * Precision depends on the share of infected tiles; compare sensitivity and specificity first.
-# * Next: [](attention.ipynb), what kind of lesion is it?
+# * Next: [](attention.ipynb)
 
 # %% [markdown]
 # ## Check yourself

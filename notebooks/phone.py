@@ -120,7 +120,7 @@ run.show_table(
     phone.change_table(exports),
     "phone_changes",
     "How far single answers move in eight bits: absolute differences of probabilities over the "
-    "held-out tiles that measure, counted below, and of grey levels of the denoised tiles.",
+    "held-out tiles counted below, and of grey levels of the denoised tiles.",
     formatter="{:.3g}",
 )
 
@@ -171,8 +171,9 @@ run.save_results(
 # ## Summary
 #
 # * `birads export` writes the cascade in three forms; `birads predict` reads each of them.
-# * Eight bits make the files of the cascade smaller together. What they cost in quality is measured
-#   on held-out tiles, in pairs, and written into the manifest.
+# * A weight takes a quarter of the bytes in eight bits; what surrounds the weights does not, so a
+#   very small network can grow. The table of sizes shows which it was. What eight bits cost in
+#   quality is measured on held-out tiles, in pairs, and written into the manifest.
 # * Speed belongs to a processor. Measure it on the one that will run it.
 
 # %% [markdown]

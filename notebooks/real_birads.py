@@ -237,7 +237,7 @@ run.show_figure(
 # between two categories that are more likely. Other answers stand beside it:
 #
 # * the network's most probable category;
-# * the class scorer's class plus one, which is how the paper reads C2 to C5;
+# * the class scorer's class, read as the paper reads it: C2 as category 2, to C5 as category 5;
 # * the best constant answer;
 # * the best answer of a reader who knows the true class of each tile and nothing else, found by
 #   trying all, for each measure its own.
@@ -249,7 +249,7 @@ constant = f"always {commonest + GRADED[0]}"
 said = {
     "this network": metrics.predicted_class(predictions, "birads"),
     "its most probable category": predictions[list(metrics.GRADE_SCORES)].to_numpy().argmax(axis=1),
-    "class scorer, class plus one": metrics.predicted_class(predictions, "scorer"),
+    "class scorer, C2 to C5 read as 2 to 5": metrics.predicted_class(predictions, "scorer"),
     constant: np.full_like(actual, commonest),
 }
 beside = {name: metrics.agreement(actual, given, group) for name, given in said.items()}
@@ -288,10 +288,11 @@ if assessed.source == DRAWN:
 # %% [markdown]
 # ## Is a stated probability what the category promises?
 #
-# The ACR's atlas gives each category a range for the likelihood of cancer {cite:p}`acr2013`: 0 %
-# for 2, up to 2 % for 3, under 95 % for 4, and 95 % or more for 5. Below, tiles stand by the
-# category that the network gave them, with the share that is malignant, and the mean probability
-# of malignancy that the class scorer stated for the same tiles, P(C4) + P(C5).
+# The ACR's atlas gives each category a range for the likelihood of cancer {cite:p}`acr2013`:
+# essentially 0 % for 2, up to 2 % for 3, over 2 % and under 95 % for 4, and 95 % or more for 5.
+# Below, tiles stand by the category that the network gave them, with the share that is malignant,
+# and the mean probability of malignancy that the class scorer stated for the same tiles, P(C4) +
+# P(C5).
 #
 # The ranges are for women in practice, where few lesions are cancer. A data set collects cancers,
 # and a share observed in it follows what was collected. Where only benign or only malignant tiles
@@ -303,7 +304,8 @@ run.show_figure(
     malignancy_by_grade(malignancy),
     "birads_malignancy",
     "Malignant tiles among those given each BI-RADS category, observed and as the class scorer "
-    f"states it, over the ranges of the ACR; {judges}, {intervals}.",
+    f"states it, over the ranges of the ACR; {judges}, {intervals}. A mark without "
+    "whiskers has too few groups for one.",
     "For each predicted category from two to five a shaded range, a round mark for the share "
     "observed and a diamond for the mean probability stated, with whiskers.",
     mark=MARK,

@@ -50,7 +50,7 @@ others = related.read_sweep(run.path, related.RELATED)
 run.say(related.what_ran({related.GATES: gates, related.RELATED: others}, profile))
 if gates is None and others is None:
     run.save_results({"available": False})
-    run.end("So there is nothing to show.")
+    run.end("Until then the sections below say how each comparison is made, and show no figures.")
 
 # %% [markdown]
 # ## Lightweight gates

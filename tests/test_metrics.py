@@ -602,6 +602,8 @@ def test_summarise_refuses_a_tile_that_stands_twice_in_one_part():
         ({"value": 0.91234, "interval": [0.89, 0.9312]}, ".3f", "0.912 (0.890 to 0.931)"),
         ({"value": 0.91234, "interval": None}, ".2f", "0.91"),
         ({"value": 28.13, "interval": [27.0, 29.0]}, ".1f", "28.1 (27.0 to 29.0)"),
+        ({"value": -0.0004, "interval": [-0.0009, -0.0001]}, ".3f", "0.000 (-0.001 to 0.000)"),
+        ({"value": -0.0004, "interval": [-0.002, 0.0]}, "+.3f", "+0.000 (-0.002 to +0.000)"),
         (None, ".3f", "not defined"),
     ],
 )

@@ -139,7 +139,7 @@ def peer_scorer(
 def two_stage_cnn(
     input_shape: tuple[int, int, int] = PRINTED_INPUT, clip: int | None = None
 ) -> keras.Model:
-    """Features of a two-stage CNN after Huang et al. (2019), reference [16].
+    """Features of a two-stage CNN after Huang et al. (2019), the paper's [16].
 
     Known of theirs: a first network, ROI-CNN, finds the region that holds the tumour in
     an ultrasound picture; a level-set method refines its outline; a second, G-CNN, grades

@@ -68,16 +68,16 @@ def machine_table(measured: Mapping[str, Any]) -> pd.DataFrame:
     facts = {key.replace("_", " "): str(value) for key, value in facts.items()}
     for result in measured["results"].values():
         facts[result["question"]] = f"{result['date']}, commit {(result['commit'] or 'none')[:10]}"
-    return pd.DataFrame({"": facts})
+    return pd.DataFrame({"value": facts})
 
 
 def measurement_table(measured: Mapping[str, Any]) -> pd.DataFrame:
     """Every figure that was measured: median, spread and repeats, by question."""
     rows = {
         (result["question"], row["name"]): {
-            "median": f"{row['median']:,.4g} {row['unit']}",
-            "least": f"{row['spread'][0]:,.4g}",
-            "most": f"{row['spread'][1]:,.4g}",
+            "median": f"{_number(row['median'])} {row['unit']}",
+            "least": _number(row["spread"][0]),
+            "most": _number(row["spread"][1]),
             "repeats": row["repeats"],
         }
         for result in measured["results"].values()
@@ -102,7 +102,7 @@ def target_table(measured: Mapping[str, Any]) -> pd.DataFrame:
     """What the study set out to reach, and whether it did."""
     rows = {
         (result["question"], target["name"]): {
-            "measured": f"{target['value']:,.4g}",
+            "measured": _number(target["value"]),
             "wanted": _bounds(target["least"], target["most"]),
             "reached": "yes" if target["met"] else "no",
         }
@@ -117,8 +117,13 @@ def _by_question(rows: Mapping[tuple[str, str], Mapping[str, Any]], second: str)
     return pd.DataFrame(list(rows.values()), index=index)
 
 
+def _number(value: float) -> str:
+    """Four digits, or all before the point where there are more."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
 def _bounds(least: float | None, most: float | None) -> str:
-    parts = [f"{word} {bound:,g}" for word, bound in (("at least", least), ("at most", most))
+    parts = [f"{word} {_number(bound)}" for word, bound in (("at least", least), ("at most", most))
              if bound is not None]  # fmt: skip
     return ", ".join(parts)
 

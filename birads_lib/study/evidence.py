@@ -120,8 +120,13 @@ class Evidence:
         """Why the scorer trained here is not the printed one; empty if it is."""
         attention = self.results.get("attention")
         trained, printed = (read(BuiltScorer, attention, name) for name in (TRAINED, PRINTED))
-        if trained is None or printed is None:
-            return "Whether the scorer trained here is the printed one is not recorded in this run."
+        if trained is None:
+            return "Which scorer was trained is not recorded in this run."
+        if printed is None:
+            return (
+                f"The scorer trained here is {trained.backbone} at {_by(trained.input)}; the "
+                "printed one was not built in this run."
+            )
         if _sizes(trained) != _sizes(printed):
             return (
                 f"The scorer trained here is {trained.backbone} at {_by(trained.input)} with "

@@ -27,6 +27,8 @@ from birads_lib.labels import CLASSES, LESION_CODES, TileClass
 
 WIDTH = 8.0  # inches, a page's column
 PALETTE = sns.color_palette("colorblind")
+LUMINANCE, DARK_ON_LIGHT = np.array([0.299, 0.587, 0.114]), 0.5
+"""Weights of red, green and blue in how light a colour looks (BT.601), 0..1; half of it."""
 OURS, PAPER = PALETTE[0], PALETTE[1]
 TRAIN_COLOUR, VALIDATION_COLOUR = PALETTE[0], PALETTE[3]
 STAGE_COLOURS = {"data": "#e8e8e8", "denoise": "#cfe3f3", "gate": "#fde3c8", "score": "#d5ecd4"}
@@ -77,22 +79,28 @@ def confusion_heatmap(axis: Axes, matrix: NDArray[Any], classes: Sequence[str], 
     """One confusion matrix as a heat map on ``axis``; counts int (K, K)."""
     share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     text = [f"{n:,}\n{s:.1f} %" for n, s in zip(matrix.flat, share.flat, strict=True)]
-    sns.heatmap(
+    _heatmap(
+        axis,
         matrix,
-        ax=axis,
-        annot=np.reshape(text, matrix.shape),
-        fmt="",
-        cmap="Blues",
+        np.reshape(text, matrix.shape),
+        size=9 if len(classes) > 3 else 11,
         xticklabels=list(classes),
         yticklabels=list(classes),
         cbar_kws={"label": "tiles"},
         square=True,
-        linewidths=0.5,
-        vmin=0,
-        annot_kws={"size": 9 if len(classes) > 3 else 11},
     )
     axis.set(title=title, xlabel="Predicted", ylabel="Actual")
     axis.tick_params(length=0)
+
+
+def _heatmap(axis: Axes, values: Any, text: Any, size: float, **options: Any) -> None:
+    """A heat map from 0 up with a text in each cell, black or white as the cell asks for."""
+    words = {"annot": text, "fmt": "", "annot_kws": {"size": size}}
+    sns.heatmap(values, ax=axis, cmap="Blues", vmin=0, linewidths=0.5, **words, **options)
+    mesh = axis.collections[0]
+    shades = np.array(mesh.cmap(mesh.norm(np.ravel(values))))[:, :3]
+    for label, light in zip(axis.texts, shades @ LUMINANCE > DARK_ON_LIGHT, strict=True):
+        label.set_color("black" if light else "white")
 
 
 def epochs_panels(history: pd.DataFrame, title: str) -> Figure:
@@ -116,7 +124,7 @@ def epochs_panels(history: pd.DataFrame, title: str) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("value, 0 to 1")
-    axes[0].legend(loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     figure.suptitle(title)
     return figure
 
@@ -429,7 +437,8 @@ def protocol_points(panels: dict[str, dict[str, Any]]) -> Figure:
             low, high = stated["interval"]
             axis.plot([low, high], [y, y], color=OURS, linewidth=2)
             axis.plot(stated["value"], y, "o", color=OURS)
-        axis.set(title=title, yticks=range(len(judges)), yticklabels=list(judges), xlim=(0, 1.02))
+        axis.set(title=title, yticks=range(len(judges)), yticklabels=list(judges))
+        axis.set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
         axis.set_ylim(len(judges) - 0.5, -0.5)
         axis.grid(axis="x", alpha=0.3)
     return figure
@@ -445,17 +454,13 @@ def class_by_assessment(counts: pd.DataFrame) -> Figure:
     share = 100 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     text = counts.map("{:,}".format) + "\n" + share.map("{:.1f} %".format)
     figure, axis = plt.subplots(figsize=(WIDTH, 0.85 + 0.62 * len(counts)))
-    sns.heatmap(
+    _heatmap(
+        axis,
         share,
-        ax=axis,
-        annot=text,
-        fmt="",
-        cmap="Blues",
-        vmin=0,
+        text,
+        size=9,
         vmax=100,
-        linewidths=0.5,
         yticklabels=[name.replace(", ", ",\n") for name in counts.index],
-        annot_kws={"size": 9},
         cbar_kws={"label": "share of the row, %"},
     )
     for y, name in enumerate(counts.index):

@@ -29,7 +29,9 @@ def loss_rows(loss: pd.DataFrame) -> Figure:
         at = [row + shift for row in range(len(merits))]
         style = {"fmt": MARKERS[place], "color": PALETTE[place], "capsize": 3}
         axis.errorbar(rows["difference"], at, xerr=reach, label=form, **style)
-    axis.set(xlabel="in eight bits less in float", yticks=range(len(merits)), yticklabels=merits)
+    axis.set(
+        xlabel="difference: eight bits minus float", yticks=range(len(merits)), yticklabels=merits
+    )
     axis.invert_yaxis()
     axis.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=len(forms))

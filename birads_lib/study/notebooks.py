@@ -34,6 +34,8 @@ PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 """papermill's tag of the cell with the values of a run."""
 KERNEL = "python3"
+PIXELS_AN_INCH = 84
+"""At which a page shows figures: their letters are then alike, and the widest fill a column."""
 COUNTERPART = f" [{MAP_TITLE}]({MAP}.md)."
 """Ends the caption of each figure that has a counterpart in the paper."""
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -218,7 +220,10 @@ def publishable(notebook: NotebookNode, figures: Path) -> None:
                 back = COUNTERPART if OF_THE_PAPER.fullmatch(name) else ""
                 cell.metadata["mystnb"] = {
                     "figure": {"caption": described["caption"] + back, "name": f"fig-{name}"},
-                    "image": {"alt": described["alt"]},
+                    "image": {
+                        "alt": described["alt"],
+                        "width": f"{described['inches'] * PIXELS_AN_INCH:.0f}px",
+                    },
                 }
 
 

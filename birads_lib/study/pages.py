@@ -363,9 +363,10 @@ def _made_by(chapter: str, figures: Sequence[Mapping[str, Any]], run: Path) -> s
     if not figures:
         return f"{links} shows no figure or table in this run."
     seeds, data, commits = (_each(figures, key) for key in ("seed", "data", "commit"))
+    tiles = f"data {', '.join(map(short, data))}, " if any(data) else ""
     return (
         f"{links} made them with profile {plain(run.name)}, seed {', '.join(map(str, seeds))}, "
-        f"data {', '.join(map(short, data))}, at commit {', '.join(map(short, commits))}."
+        f"{tiles}at commit {', '.join(map(short, commits))}."
     )
 
 
@@ -394,7 +395,7 @@ def title_of(notebook: NotebookNode) -> str:
 
 
 def predictions(run: Path) -> str:
-    """The run's tables of predictions with their size and digest."""
+    """The run's tables of predictions with their size."""
     rows = [
         (
             code(path.stem),
@@ -403,12 +404,11 @@ def predictions(run: Path) -> str:
             f"{len(read):,}",
             len(read.columns),
             size(path.stat().st_size),
-            short(sha256(path)),
         )
         for path in prediction_tables(run)
         for read in [pd.read_parquet(path)]
     ]
-    head = ("table", "files", "rows", "columns", "size", "SHA-256")
+    head = ("table", "files", "rows", "columns", "size")
     return within("plain-rows", table(head, rows))
 
 

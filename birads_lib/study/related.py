@@ -124,7 +124,7 @@ def what_ran(sweeps: Mapping[str, Results | None], profile: str) -> str:
     return "\n\n".join(
         f"{TITLES[name]}: {provenance(found)}"
         if found
-        else f"{TITLES[name]}: **this sweep has not been run with success.** `birads sweep {name} "
+        else f"{TITLES[name]}: **this sweep has not been run to its end.** `birads sweep {name} "
         f"--profile {profile}` runs it (or `make sweep SWEEP={name} PROFILE={profile}`); then "
         "`make book` shows its results here."
         for name, found in sweeps.items()

@@ -141,8 +141,9 @@ class Run:
             raise ValueError(f"figure {name}: caption and alt text must say something")
         mark = self._mark(tiles, mark, simulated)
         if mark:
-            figure.supxlabel(mark, x=0.995, ha="right", size="small", style="italic")
-        picture = self.figures / f"{name}.png"
+            # On the left, where this study's part is when the paper's stands beside it.
+            figure.supxlabel(mark, x=0.005, ha="left", size="small", style="italic")
+        picture, width = self.figures / f"{name}.png", round(figure.get_figwidth(), 2)
         _save_figure(figure, picture, None)
         _save_figure(figure, picture.with_suffix(".svg"), {"Date": None})
         plt.close(figure)
@@ -151,6 +152,7 @@ class Run:
             "name": name,
             "caption": f"{caption}{note} {self.source()}",
             "alt": f"{alt}{note}",
+            "inches": width,
             "simulated": bool(mark),
             "sha256": sha256(picture),
             **self.provenance(),

@@ -9,6 +9,8 @@
 * Every page states a content security policy: scripts, styles, fonts and pictures come from
   the book itself; of scripts within a page only those that were there when it was built.
 * What a page says brings no script along: one that came in with a name or a text stops the build.
+* In the API reference a constant's text is no type, attributes that are described together stand
+  one by one, and a value that is longer than a few lines is left to the source.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
+from sphinx.ext.autodoc import DataDocumenter
+from sphinx.util.inspect import object_description
 
 EARLY, LATE = 100, 900  # before and after what the theme adds
 UNWANTED, FORMULAS = "thebe", "mathjax"
@@ -35,6 +39,11 @@ BLANK = re.compile(r"<th(?P<attributes>[^>]*)>(<p></p>)?</th>")
 HANDLER = re.compile(r"""\son[a-z]+="(?P<code>[^"]+)\"""")
 SCRIPT = re.compile(r"<script(?P<attributes>[^>]*)>(?P<code>.*?)</script>", re.S)
 HEAD = re.compile(r"<head>")
+ATTRIBUTES = re.compile(r"(?<=^Attributes:\n)(?:(?: +.*)?(?:\n|\Z))+", re.M)
+TOGETHER = re.compile(
+    r"^(?P<indent> +)(?P<names>\w+(?:, \w+)+):(?P<text>.*(?:\n(?P=indent) +.*)*)", re.M
+)
+LONGEST_VALUE = 160  # characters
 RUNS = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data:text/html)", re.I)
 """How an address begins that a browser runs."""
 ADDRESSES = {"action", "data", "formaction", "href", "src", "xlink:href"}
@@ -55,10 +64,39 @@ POLICY = {
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.add_autodocumenter(ShortData, override=True)
+    app.connect("autodoc-process-docstring", mend_docstring, priority=EARLY)
     app.connect("doctree-resolved", refuse_scripts, priority=EARLY)
     app.connect("html-page-context", drop_unneeded, priority=LATE)
     app.connect("build-finished", finish_pages, priority=LATE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+class ShortData(DataDocumenter):
+    """Documents a constant; a long value stays in the source."""
+
+    def should_suppress_value_header(self) -> bool:
+        """Whether the value is left out."""
+        long = len(object_description(self.object)) > LONGEST_VALUE
+        return long or super().should_suppress_value_header()
+
+
+def mend_docstring(
+    app: Sphinx, what: str, name: str, found: Any, options: Any, lines: list[str]
+) -> None:
+    """Change a docstring's lines before napoleon reads them."""
+    if what in ("data", "attribute"):
+        lines.insert(0, "")  # else what stands before a colon in the first line becomes a type
+    else:
+        lines[:] = ATTRIBUTES.sub(
+            lambda section: TOGETHER.sub(_one_by_one, section[0]), "\n".join(lines)
+        ).split("\n")
+
+
+def _one_by_one(entry: re.Match[str]) -> str:
+    names = entry["names"].split(", ")
+    return "\n".join(f"{entry['indent']}{name}:{entry['text']}" for name in names)
 
 
 def refuse_scripts(app: Sphinx, doctree: nodes.document, page: str) -> None:

@@ -270,14 +270,15 @@ def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """Verdicts for a reader: rows in order, columns as the reviewer reads them."""
     rows = [
         (
-            v.claim if v.asked else f"\u201c{v.claim.replace('$', '')}\u201d", v.where,
+            v.claim if v.asked else f"\u201c{v.claim.replace('$', '')}\u201d", v.verdict,
+            v.why.replace("`", ""),
             _shown(v.paper), _shown(v.recomputed), _shown_measured(v), v.protocol or "\u2013",
-            v.verdict, v.why, worked_out(v.id),
+            v.where, worked_out(v.id),
         )
         for v in verdicts
     ]  # fmt: skip
     columns = [
-        "claim", "where", "paper", "recomputed", "measured", "protocol", "verdict", "why",
+        "claim", "verdict", "why", "paper", "recomputed", "measured", "protocol", "where",
         "chapter",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns, index=pd.Index([v.id for v in verdicts], name="id"))

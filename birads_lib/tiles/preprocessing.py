@@ -1,4 +1,4 @@
-"""Cleaning of tiles before a network sees them, after Saber et al. (2021), reference [17].
+"""Cleaning of tiles before a network sees them, after Saber et al. (2021), the paper's [17].
 
 The paper says of it: noise is removed, contrast improved, and what is not breast taken
 away. Which filter, how much contrast and how the breast is found are this study's reading.

@@ -153,7 +153,7 @@ def test_measurements_become_tables(measured):
     assert costs.target_table(measured).loc[("How fast?", "a / b")].to_dict() == {
         "measured": "2.5", "wanted": "at least 3", "reached": "no",
     }  # fmt: skip
-    assert costs.machine_table(measured)[""].to_dict() == {
+    assert costs.machine_table(measured)["value"].to_dict() == {
         "processor": "P", "cores": "2", "flags": "avx2", "keras": "3",
         "How fast?": "2026-01-02, commit 0123456789",
     }  # fmt: skip

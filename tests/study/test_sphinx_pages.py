@@ -14,6 +14,7 @@ from sphinx.errors import SphinxError
 from birads_lib.study.sphinx_pages import (
     drop_unneeded,
     lightened,
+    mend_docstring,
     refuse_scripts,
     running_parts,
     with_policy,
@@ -173,3 +174,19 @@ def test_the_books_own_html_would_run_nothing_by_itself():
     assert {path.name: running_parts(path.read_text()) for path in files} == {
         path.name: [] for path in files
     }
+
+
+def test_the_text_of_a_constant_is_no_type():
+    lines = ["Environment variable: set by a step."]
+    mend_docstring(None, "data", "", None, None, lines)
+    assert lines == ["", "Environment variable: set by a step."]
+
+
+def test_attributes_that_are_described_together_stand_one_by_one():
+    text = (
+        "A.\n\nAttributes:\n    a, b: Both\n        of them.\n    c: One.\n\nAnd d, e: not these."
+    )
+    lines = text.split("\n")
+    mend_docstring(None, "class", "", None, None, lines)
+    both = ": Both\n        of them.\n"
+    assert "\n".join(lines) == text.replace(f"    a, b{both}", f"    a{both}    b{both}")
