@@ -20,6 +20,7 @@ C = [1, 2]
 # %%
 print(A + B, C)
 """
+DESCRIBED = '{"caption": "A curve.", "alt": "A rising line.", "inches": 5}'
 
 
 @pytest.fixture
@@ -122,19 +123,19 @@ def figure_cell(*more):
 
 
 def test_figures_get_caption_and_alt_text_from_their_description(tmp_path):
-    (tmp_path / "roc.json").write_text('{"caption": "A curve.", "alt": "A rising line."}')
+    (tmp_path / "roc.json").write_text(DESCRIBED)
     message = nbformat.v4.new_output("stream", name="stderr", text="noise")
     notebook = nbformat.v4.new_notebook(cells=[figure_cell(message)])
     notebooks.publishable(notebook, tmp_path)
     (cell,) = notebook.cells
     assert cell.metadata["mystnb"]["figure"] == {"caption": "A curve.", "name": "fig-roc"}
-    assert cell.metadata["mystnb"]["image"] == {"alt": "A rising line."}
+    assert cell.metadata["mystnb"]["image"] == {"alt": "A rising line.", "width": "420px"}
     assert len(cell.outputs) == 1
     assert FIGURE_KEY not in cell.outputs[0].metadata
 
 
 def test_a_figure_shares_its_cell_with_no_other_output(tmp_path):
-    (tmp_path / "roc.json").write_text('{"caption": "A curve.", "alt": "A rising line."}')
+    (tmp_path / "roc.json").write_text(DESCRIBED)
     other = nbformat.v4.new_output("display_data", data={"text/markdown": "x"})
     with pytest.raises(ChapterError, match="figure roc"):
         notebooks.publishable(nbformat.v4.new_notebook(cells=[figure_cell(other)]), tmp_path)
