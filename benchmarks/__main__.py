@@ -23,7 +23,8 @@ from birads_lib.files import read_json, write_json
 RESULTS = Path("benchmarks/results.json")
 PARTIAL = BENCH / "answers.json"
 OF_AN_ANSWER = ("date", "commit")
-"""What is said of each answer, not of the machine: they may come from several days."""
+"""What is said of each answer, not of the machine: they may come from several days. The size,
+too, is each answer's own: what is said of the whole set is measured on as many tiles."""
 QUESTIONS = ("merge", "simulate", "feed", "train", "frozen", "predict", "repeat")
 
 
@@ -34,8 +35,8 @@ def run(questions: Sequence[str], size: str) -> dict[str, Any]:
     question loses none of them.
     """
     machine = describe_machine()
-    measured = {name: machine.pop(name) for name in OF_AN_ANSWER}
-    found: dict[str, Any] = {"machine": machine, "size": size, "results": {}}
+    measured = {"size": size, **{name: machine.pop(name) for name in OF_AN_ANSWER}}
+    found: dict[str, Any] = {"machine": machine, "results": {}}
     PARTIAL.unlink(missing_ok=True)
     for name in questions:
         result = importlib.import_module(f"benchmarks.{name}").measure(size)
@@ -54,13 +55,13 @@ def with_earlier(answers: dict[str, Any], earlier: dict[str, Any] | None) -> dic
 
     Returns:
         ``None`` where nothing is to be kept: of a quick look, and where other questions
-        have been answered by another machine, at another size or not at all.
+        have been answered by another machine or not at all.
     """
-    if answers["size"] == QUICK:
+    if any(result["size"] == QUICK for result in answers["results"].values()):
         return None
     kept = {}
     if set(answers["results"]) != set(QUESTIONS):
-        if earlier is None or any(earlier[of] != answers[of] for of in ("machine", "size")):
+        if earlier is None or earlier["machine"] != answers["machine"]:
             return None
         kept = earlier["results"]
     found = {**kept, **answers["results"]}

@@ -188,9 +188,8 @@ if measured is not None:
     run.show_table(
         costs.target_table(measured),
         "bench_targets",
-        "What the study set out to reach, and whether it did, measured at size "
-        f"{measured['size']}; where a target speaks of the whole set, its name says how many tiles "
-        "were measured.",
+        "What the study set out to reach, and whether it did; where a target speaks of the whole "
+        "set, its name says how many tiles were measured.",
         tiles=False,
     )
     run.show_table(
@@ -202,13 +201,13 @@ if measured is not None:
     run.show_table(
         costs.measurement_table(measured),
         "bench_rows",
-        f"Every figure measured, at size {measured['size']}: median, least and most.",
+        "Every figure measured: median, least and most.",
         tiles=False,
     )
     run.show_table(
         costs.machine_table(measured),
         "bench_machine",
-        "The machine of these measurements.",
+        "The machine of these measurements, and of each the size at which it was asked.",
         tiles=False,
     )
 

@@ -55,19 +55,20 @@ def read_measurements(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     if not Path(path).is_file():
         return None
     measured = read_json(path)
-    if not isinstance(measured, dict) or not {"machine", "size", "results"} <= measured.keys():
+    if not isinstance(measured, dict) or not {"machine", "results"} <= measured.keys():
         raise DataError(f"{path}: not what make bench writes; remove it and run make bench")
     return measured
 
 
 def machine_table(measured: Mapping[str, Any]) -> pd.DataFrame:
-    """The machine of the measurements, one row a property; day and commit by question."""
+    """The machine of the measurements, one row a property; size, day, commit by question."""
     machine = measured["machine"]
     facts = {key: value for key, value in machine.items() if key != "packages"}
     facts = {**facts, "flags": ", ".join(machine["flags"]), **machine["packages"]}
     facts = {key.replace("_", " "): str(value) for key, value in facts.items()}
     for result in measured["results"].values():
-        facts[result["question"]] = f"{result['date']}, commit {(result['commit'] or 'none')[:10]}"
+        made = f"{result['date']}, commit {(result['commit'] or 'none')[:10]}"
+        facts[result["question"]] = f"size {result['size']}, {made}"
     return pd.DataFrame({"value": facts})
 
 

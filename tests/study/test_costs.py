@@ -26,7 +26,6 @@ def training():
 def measured():
     return {
         "machine": {"processor": "P", "cores": 2, "flags": ["avx2"], "packages": {"keras": "3"}},
-        "size": "usual",
         "results": {
             "merge": {
                 "question": "How fast?",
@@ -39,6 +38,7 @@ def measured():
                     {"name": "a / b", "value": 2.5, "least": 3, "most": None, "met": False},
                 ],
                 "facts": {},
+                "size": "full",
                 "date": "2026-01-02",
                 "commit": "0123456789abcdef",
             }
@@ -155,7 +155,7 @@ def test_measurements_become_tables(measured):
     }  # fmt: skip
     assert costs.machine_table(measured)["value"].to_dict() == {
         "processor": "P", "cores": "2", "flags": "avx2", "keras": "3",
-        "How fast?": "2026-01-02, commit 0123456789",
+        "How fast?": "size full, 2026-01-02, commit 0123456789",
     }  # fmt: skip
 
 
