@@ -89,7 +89,7 @@ SMALL = replace(facts.SCORER, backbone="efficientnetb0", input=(128, 96, 3), wei
          ["abstract-accuracies", "figure-8-categories"], "the printed one"),
         ({"scorer": replace(facts.SCORER, pretrained=False)},
          ["abstract-accuracies", "figure-8-categories"], "random weights"),
-        ({"printed": None}, ["abstract-accuracies", "figure-8-categories"], "is not recorded"),
+        ({"printed": None}, ["abstract-accuracies", "figure-8-categories"], "was not built"),
         ({"gate": replace(facts.GATE, alpha=0.35)}, ["conclusion-detection"], "a smaller"),
         ({"gate": replace(facts.GATE, whole=False)}, ["conclusion-detection"], "smaller"),
         ({"gate": replace(facts.GATE, pretrained=False)}, ["conclusion-detection"], "random"),

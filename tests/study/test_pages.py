@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from birads_lib.errors import UsageError
-from birads_lib.files import read_json, sha256, write_json
+from birads_lib.files import read_json, write_json
 from birads_lib.metrics import in_words
 from birads_lib.study import pages
 from birads_lib.study.profiles import CHAPTERS
@@ -203,12 +203,11 @@ def test_the_index_states_the_parameters_of_the_run_without_its_places(finished_
 # Downloads and cards
 
 
-def test_each_table_of_predictions_is_listed_with_its_size_and_digest(finished_run):
+def test_each_table_of_predictions_is_listed_with_its_size(finished_run):
     listed = pages.predictions(finished_run)
     for path in (finished_run / "predictions").iterdir():
         assert f"../downloads/predictions/{path.name}" in listed
         assert f"../downloads/predictions/{path.stem}.csv" in listed
-        assert f"`{sha256(path)[:12]}`" in listed
 
 
 def test_a_chapters_header_names_kaggle_only_where_its_notebook_is_public():
