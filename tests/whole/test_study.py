@@ -278,7 +278,9 @@ def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken
     assert "chapter cascade: cell" in done.stderr
     assert "raise OSError('x9')" in done.stderr
     assert index.read_text() == "the book of an earlier run"
-    assert re.findall(r"^smoke: (\w+)$", done.stdout, re.M)[0] == "gate", "what was done is done"
+    again = set(re.findall(r"^smoke: (\w+)$", done.stdout, re.M))
+    assert "gate" in again
+    assert not {"data", "data_merging", "autoencoder"} & again, "what was done is done"
 
     chapter.write_text(text)
     done = birads(folder, *command)
