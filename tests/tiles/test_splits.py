@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,7 +126,62 @@ def test_a_class_of_two_groups_stands_on_both_sides(table):
     assert {split["w"], split["y"]} == {TRAIN, VALIDATION}
 
 
+def few_groups(sizes: dict[int, int]) -> pd.DataFrame:
+    """Training tiles, each a group of its own: so many of each label."""
+    labels = [label for label, count in sizes.items() for _ in range(count)]
+    return pd.DataFrame(
+        {"label": labels, "group": [f"g{i}" for i in range(len(labels))], "origin": "training"}
+    )
+
+
+def test_as_many_tiles_of_a_class_as_there_are_folds_can_be_divided():
+    split = make_splits(few_groups(dict.fromkeys(range(5), 4)), "training", validation=0.25)
+    assert (split == VALIDATION).sum() == 5
+
+
+def test_as_many_groups_as_there_are_folds_can_be_divided():
+    table = few_groups(dict.fromkeys(range(5), 4))
+    table["group"] = [f"g{i % 4}" for i in range(len(table))]
+    split = make_splits(table, "training", validation=0.25)
+    assert len(set(table["group"][split == VALIDATION])) == 1
+
+
+@pytest.mark.parametrize("groups", [3, 20])
+def test_too_few_tiles_or_groups_for_the_folds_are_refused_in_numbers(groups):
+    table = few_groups(dict.fromkeys(range(5), 4 if groups == 3 else 3))
+    table["group"] = [f"g{i % groups}" for i in range(len(table))]
+    assert refused(table, protocol="training", validation=0.25) == (
+        f"validation: {len(table)} training tiles of {table['group'].nunique()} groups are too few "
+        "to take one in 4; give more tiles or a larger share"
+    )
+
+
+def test_a_class_of_fewer_tiles_than_folds_is_no_cause_for_a_warning(table):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_splits(two_of_each(table, 3, 2), validation=0.1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_only_group_of_a_class_is_left_to_learn_from(table, seed):
+    lone = two_of_each(table, 3, 3).copy()
+    lone.loc[(lone["label"] == 3) & (lone["origin"] == "training"), "group"] = "alone"
+    split = make_splits(lone, validation=0.25, seed=seed)
+    assert set(split[lone["group"] == "alone"]) == {TRAIN}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_folds_that_leave_each_class_that_which_shows_most_classes_steers(seed):
+    table = few_groups({0: 30, 1: 30, 2: 30, 3: 2, 4: 30})
+    split = make_splits(table, "training", validation=0.1, seed=seed)
+    assert set(table["label"][split == VALIDATION]) == set(range(5))
+
+
 # Seeds
+
+
+def test_the_seed_is_0_unless_told(table):
+    assert make_splits(table).equals(make_splits(table, seed=0))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -151,8 +208,16 @@ def test_the_table_is_left_as_it_was(table):
 
 
 def test_an_unknown_protocol_is_refused_with_those_that_exist(table):
-    with pytest.raises(UsageError, match="official, random_tenth, training"):
+    with pytest.raises(UsageError, match=r"^protocol: .* official, random_tenth, training$"):
         make_splits(table, "random")
+
+
+@pytest.mark.parametrize("name", ["validation", "aside"])
+@pytest.mark.parametrize("share", [-0.01, 0.51])
+def test_a_share_below_0_or_above_a_half_is_refused(table, name, share):
+    with pytest.raises(UsageError) as error:
+        make_splits(table, **{name: share})
+    assert str(error.value) == f"{name}: {share} given; expected a share from 0 to 0.5"
 
 
 def refused(table: pd.DataFrame, **options) -> str:
@@ -176,6 +241,7 @@ def test_a_class_absent_from_training_is_refused(table, protocol, label):
     said = refused(two_of_each(table, label, 0), protocol=protocol)
     assert said.startswith("train part")
     assert f"label {label}" in said
+    assert said.endswith("; give the files that hold them")
 
 
 def test_the_defect_of_the_original_is_refused_unless_merged(table):
