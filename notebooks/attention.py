@@ -68,13 +68,16 @@ lesion = (store.table["label"] - 1).to_numpy()
 # {term}`Spatial attention <spatial attention>` asks *where* to look, {term}`channel attention`
 # *what* to heed:
 #
-# $$A_s = \sigma(Conv_{1x1}(MaxPool(F)) + Conv_{1x1}(AvgPool(F))) \tag{2}$$
+# $$\begin{aligned} A_s = \sigma(&Conv_{1x1}(MaxPool(F)) \\
+# &+ Conv_{1x1}(AvgPool(F))) \end{aligned} \tag{2}$$
 #
 # $$F_s = A_s \odot F \tag{3}$$
 #
-# $$A_c = \sigma(F_c(MaxPool(F_s)) + F_c(AvgPool(F_s))) \tag{6}$$
+# $$\begin{aligned} A_c = \sigma(&F_c(MaxPool(F_s)) \\
+# &+ F_c(AvgPool(F_s))) \end{aligned} \tag{6}$$
 #
-# $$y = Softmax(W \cdot GAP(A_c \odot A_s \odot F) + b) \tag{4, 5}$$
+# $$\begin{aligned} y = Softmax(&W \cdot GAP(A_c \odot A_s \odot F) \\
+# &+ b) \end{aligned} \tag{4, 5}$$
 #
 # The paper does not say which axis the pooling of equation (2) runs over. Here it runs over the
 # channels, as in the block it resembles {cite:p}`woo2018`; `POOL = "window"` is the other

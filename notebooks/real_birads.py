@@ -120,7 +120,7 @@ if assessed.source == DRAWN:
 # To answer 5 where the radiologist said 2 is worse than to answer 3. A softmax does not know that.
 # Here the last layer states how likely it is that the category lies above 2, above 3, above 4:
 #
-# $$P(y > k) = \sigma(w \cdot V + b_k), \qquad b_2 \ge b_3 \ge b_4$$
+# $$P(y > k) = \sigma(w \cdot V + b_k), \quad b_2 \ge b_3 \ge b_4$$
 #
 # with one weight vector $w$ for all three {cite:p}`cao2020`. The biases are built to be in order,
 # so the differences, which are the probabilities of the categories, are never negative. The loss

@@ -55,7 +55,7 @@ def map_rows(
     for line, of_tiles in zip(axes[1:], maps.values(), strict=True):
         for axis, tile, heat in zip(line, tiles, of_tiles, strict=True):
             axis.imshow(overlay(tile, heat))
-            axis.set_xlabel(f"{heat.min():.2g} to {heat.max():.2g}", fontsize=8)
+            axis.set_xlabel(f"{heat.min():#.2g} to {heat.max():#.2g}", fontsize=8)
     for axis, name in zip(axes[:, 0], ("tile", *maps), strict=True):
         axis.set_ylabel(name)
     for line in axes:
