@@ -68,15 +68,15 @@ lesion = (store.table["label"] - 1).to_numpy()
 # {term}`Spatial attention <spatial attention>` asks *where* to look, {term}`channel attention`
 # *what* to heed:
 #
-# $$\begin{aligned} A_s = \sigma(&Conv_{1x1}(MaxPool(F)) \\
+# $$\begin{aligned} A_s = \sigma(&Conv_{1x1}(MaxPool(F)) \cr
 # &+ Conv_{1x1}(AvgPool(F))) \end{aligned} \tag{2}$$
 #
 # $$F_s = A_s \odot F \tag{3}$$
 #
-# $$\begin{aligned} A_c = \sigma(&F_c(MaxPool(F_s)) \\
+# $$\begin{aligned} A_c = \sigma(&F_c(MaxPool(F_s)) \cr
 # &+ F_c(AvgPool(F_s))) \end{aligned} \tag{6}$$
 #
-# $$\begin{aligned} y = Softmax(&W \cdot GAP(A_c \odot A_s \odot F) \\
+# $$\begin{aligned} y = Softmax(&W \cdot GAP(A_c \odot A_s \odot F) \cr
 # &+ b) \end{aligned} \tag{4, 5}$$
 #
 # The paper does not say which axis the pooling of equation (2) runs over. Here it runs over the

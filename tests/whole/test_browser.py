@@ -61,6 +61,8 @@ def test_formulas_are_set(site, visit):
     window.page.goto(f"{site}/notebooks/attention.html")
     window.page.wait_for_selector("mjx-container mjx-math")
     assert "\\(" not in window.page.inner_text("article")
+    faulty = window.page.locator("mjx-merror, [data-mjx-error]")
+    assert faulty.count() == 0, faulty.all_inner_texts()
 
 
 def test_search_finds_a_word(site, visit):
