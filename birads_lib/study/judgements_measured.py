@@ -71,7 +71,7 @@ def decided(evidence: Evidence, other: str, word: str, why: str, **facts: Any) -
         why = " ".join(filter(None, [why, other, f"Measured on {evidence.tiles}."]))
         return Judgement(None, NEEDS_KAGGLE, why, **facts)
     if other:
-        why = f"{why} {other} The profile `paper` trains it as printed."
+        why = f"{why} {other} The profile named paper trains it as printed."
         return Judgement(None, UNTESTABLE, why, **facts)
     return Judgement(None, word, why, **facts)
 

@@ -100,7 +100,7 @@ def judgements_swept(evidence: Evidence) -> dict[str, Judgement]:
 
 def _not_run(evidence: Evidence, sweep: str, why: str = "") -> Judgement:
     word = UNTESTABLE if evidence.kaggle else NEEDS_KAGGLE
-    command = f"This run has none to compare: `birads sweep {sweep}` trains them."
+    command = f"This run has none to compare: \u201cbirads sweep {sweep}\u201d trains them."
     return Judgement(None, word, f"{why} {command}".strip())
 
 
@@ -202,7 +202,7 @@ def _cited(evidence: Evidence, name: str, system: Cited) -> Judgement:
         else "Told of other work; no tile here can test it."
     )
     if found is None or not there:
-        absent = f"This run has no sweep `{related.RELATED}`, which tries it on its tiles."
+        absent = f"This run has no sweep named {related.RELATED}, which tries it on its tiles."
         return Judgement(None, UNTESTABLE, f"{told} {absent}")
     figures = [members[m]["scores"]["scorer"][system.figure] if m in there else None
                for m in system.members]  # fmt: skip

@@ -30,6 +30,12 @@ SIMULATED = "simulated tiles"
 DPI = 120
 BLANK_HEADING = re.compile(r'<th( class="blank[^>]*)>&nbsp;</th>')
 """An empty cell beside the headings, which is none itself."""
+NAMES_BELOW = re.compile(
+    r'(?:<th class="blank[^>]*>&nbsp;</th>\s*)+(?P<headings>(?:<th id=[^<]*</th>\s*)+</tr>)'
+    r'\s*<tr>\s*(?P<names>(?:<th class="index_name[^<]*</th>\s*)+)'
+    r'(?:<th class="blank[^>]*>&nbsp;</th>\s*)+</tr>'
+)
+"""Headings of columns, and below them those of the rows in a line of their own."""
 
 
 class Run:
@@ -202,6 +208,7 @@ class Run:
         style = escaped(table, **formats).set_caption(escape(full, quote=False) + back)
         kind = "table sortable" if sortable else "table"
         page = style.to_html(table_uuid=name, table_attributes=f'class="{kind}"')
+        page = NAMES_BELOW.sub(r"\g<names>\g<headings>", page)
         display(HTML(BLANK_HEADING.sub(r"<td\1></td>", page)), metadata={TABLE_KEY: name})
 
     def say(self, text: str) -> None:

@@ -270,8 +270,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """Verdicts for a reader: rows in order, columns as the reviewer reads them."""
     rows = [
         (
-            v.claim if v.asked else f"\u201c{v.claim.replace('$', '')}\u201d", v.verdict,
-            v.why.replace("`", ""),
+            v.claim if v.asked else f"\u201c{v.claim.replace('$', '')}\u201d", v.verdict, v.why,
             _shown(v.paper), _shown(v.recomputed), _shown_measured(v), v.protocol or "\u2013",
             v.where, worked_out(v.id),
         )

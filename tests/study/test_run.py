@@ -1,6 +1,7 @@
 """A run as a chapter sees it: a chapter that ends early, and one that goes on."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -74,3 +75,27 @@ def test_a_tables_description_says_whether_anything_in_it_is_simulated(tmp_path,
     described = json.loads((tmp_path / "figures" / "counts.json").read_text())
     assert described["simulated"] == (simulated and tiles)
     assert ("Simulated tiles." in described["caption"]) == (simulated and tiles)
+
+
+ROWS = pd.MultiIndex.from_tuples([("gate", "int8"), ("gate", "float")], names=["figure", "form"])
+FLAT, GROUPED = ["size", "time"], pd.MultiIndex.from_tuples([("gate", "MB"), ("gate", "ms")])
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows_of_headings"),
+    [
+        (FLAT, [["figure", "form", "size", "time"]]),
+        (GROUPED, [["gate"], ["figure", "form", "MB", "ms"]]),
+    ],
+    ids=["flat", "grouped"],
+)
+def test_names_of_rows_stand_beside_the_headings_of_columns(
+    tmp_path, monkeypatch, columns, rows_of_headings
+):
+    shown = []
+    monkeypatch.setattr("birads_lib.study.run.display", lambda it, **_: shown.append(it.data))
+    table = pd.DataFrame([[1, 2], [3, 4]], index=ROWS, columns=columns)
+    Run(tmp_path, "gate", tiles=False).show_table(table, "sizes", "Sizes.")
+    head = shown[0].partition("<thead>")[2].partition("</thead>")[0]
+    rows = head.split("</tr>")[:-1]
+    assert [re.findall(r"<th[^>]*>([^<]*)</th>", row) for row in rows] == rows_of_headings

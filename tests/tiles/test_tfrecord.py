@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import struct
 
+import numpy as np
 import pytest
 
 from birads_lib.errors import DataError
+from birads_lib.tiles import tfrecord
 from birads_lib.tiles.tfrecord import (
     FRAME_BYTES,
     HEADER_BYTES,
@@ -16,6 +18,7 @@ from birads_lib.tiles.tfrecord import (
     encode_example,
     frame,
     masked_crc,
+    read_blocks,
     read_payloads,
 )
 
@@ -50,6 +53,25 @@ def test_payloads_come_back_in_order(tmp_path):
     path = write_frames(tmp_path / "three.tfrecords")
     assert read_all(path) == list(PAYLOADS)
     assert count_records(path) == 3
+
+
+def test_blocks_are_views_of_one_buffer_until_a_frame_outgrows_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfrecord, "READ_AHEAD", 2 * (50 + FRAME_BYTES))
+    payloads = [bytes([number]) * 50 for number in range(6)]
+    blocks = read_blocks(write_frames(tmp_path / "six.tfrecords", payloads))
+    buffers, seen = [], []
+    for block in blocks:
+        buffers.append(block.base)
+        seen += [payload.tobytes() for payload in block]
+    assert seen == payloads
+    assert len(buffers) == 3
+    assert all(np.shares_memory(buffer, buffers[0]) for buffer in buffers)
+
+
+def test_a_frame_longer_than_the_buffer_is_read_into_a_longer_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfrecord, "READ_AHEAD", 40)
+    payloads = [b"short", b"long" * 30, b"short again"]
+    assert read_all(write_frames(tmp_path / "three.tfrecords", payloads)) == payloads
 
 
 def test_a_frame_is_length_checksum_payload_checksum():
