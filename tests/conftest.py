@@ -31,6 +31,7 @@ SMALLEST_SCALE, POSITIVES = 0.004, 0.4
 
 WHOLE = "whole"  # folder of the tests that run whole studies
 APART = ("test_other_sets.py", "test_refused.py")  # of these, what shares no run with the others
+REAL = "whole, real tiles"  # and what shares the run on real tiles
 
 
 class ByFile(LoadScopeScheduling):
@@ -39,7 +40,9 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
         path = Path(file)
-        return WHOLE if path.parent.name == WHOLE and path.name not in APART else file
+        if path.parent.name != WHOLE or path.name in APART:
+            return file
+        return REAL if path.name == "test_real_study.py" or nodeid.endswith("[real]") else WHOLE
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,4 @@
-"""Runs of the whole study that the tests of this folder share; they go to one process."""
+"""Runs of the whole study that the tests of this folder share, each in one process."""
 
 import json
 import os
@@ -46,12 +46,18 @@ def pages(project, simulated):
 
 
 @pytest.fixture(scope="session")
-def real(project, simulated, real_data):
-    """The smoke run on real tiles in the Kaggle layout."""
-    tiles = str(real_data / "mias-in-ddsm10-layout")
-    done = birads(project, "study", "--profile", "smoke", "--data", tiles)
+def real_tiles(real_data):
+    """Folder of real tiles in the Kaggle layout."""
+    return str(real_data / "mias-in-ddsm10-layout")
+
+
+@pytest.fixture(scope="session")
+def real(real_tiles, tmp_path_factory):
+    """The smoke run on real tiles, in a copy of its own."""
+    folder = copy_study(tmp_path_factory.mktemp("real"))
+    done = birads(folder, "study", "--profile", "smoke", "--data", real_tiles)
     assert done.returncode == 0, done.stdout + done.stderr
-    (run,) = (project / "_build" / "run").glob("smoke-*")
+    (run,) = (folder / "_build" / "run").iterdir()
     return run
 
 

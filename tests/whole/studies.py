@@ -1,5 +1,6 @@
 """Running the command line in a folder that holds a copy of the study."""
 
+import json
 import os
 import shutil
 import signal
@@ -81,6 +82,11 @@ def birads(folder, *arguments):
         [BIRADS, *arguments], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "COLUMNS": "200", **watched},
     )  # fmt: skip
+
+
+def described(run):
+    """What is said of each figure and table of a run."""
+    return {path.stem: json.loads(path.read_text()) for path in (run / "figures").glob("*.json")}
 
 
 def contents():

@@ -8,7 +8,7 @@ import signal
 
 import pandas as pd
 import pytest
-from studies import ROOT, birads, copy_study, kill
+from studies import ROOT, birads, copy_study, described, kill
 
 from birads_lib.labels import CODES
 from birads_lib.metrics import BIRADS_COLUMNS, PREDICTION_COLUMNS
@@ -51,10 +51,6 @@ def seconds_of_children():
     """Processor's seconds of all that was started and has ended; the clock's depend on others."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def described(run):
-    return {path.stem: json.loads(path.read_text()) for path in (run / "figures").glob("*.json")}
 
 
 def unlike(one, other):
@@ -107,13 +103,6 @@ def test_what_is_marked_as_simulated_says_so_to_every_reader(run):
             assert "imulated" in figure.get("alt", figure["caption"]), name
 
 
-def test_figures_and_tables_of_real_tiles_say_of_none_that_it_is_simulated(real):
-    # Without an external set given, the one that judges the networks is simulated.
-    marked = {f["chapter"] for f in described(real).values() if f["simulated"]}
-    assert marked == {"external_validation"}
-    assert not [n for n, f in described(real).items() if "Simulated tiles" in f["caption"]]
-
-
 def test_predictions_hold_one_row_for_each_held_out_tile(run):
     table = TileStore.open(run / "store").table
     held_out = table[table["origin"] != "training"]
@@ -141,7 +130,7 @@ def test_metrics_have_every_figure_with_its_interval(run):
             assert {"precision", "sensitivity", "specificity", "accuracy"} <= set(figures)
 
 
-def test_birads_are_drawn_for_simulated_tiles_and_absent_from_others(simulated, real):
+def test_birads_are_drawn_for_simulated_tiles(simulated):
     said = json.loads((simulated / "results" / "real_birads.json").read_text())
     (record,) = (
         r
@@ -156,11 +145,12 @@ def test_birads_are_drawn_for_simulated_tiles_and_absent_from_others(simulated, 
     assert tuple(table.columns) == BIRADS_COLUMNS
     assert table[["tile", *CODES[1:]]].equals(scorer[["tile", *CODES[1:]]])
     assert (simulated / "models" / "birads.keras").exists()
-    assert json.loads((real / "results" / "real_birads.json").read_text()) == {"available": False}
-    assert not (real / "predictions" / "real_birads.parquet").exists()
-    page = (real / "notebooks" / "real_birads.ipynb").read_text()
-    assert "This set has no BI-RADS categories" in page
-    assert not list((real / "figures").glob("birads_*"))
+
+
+def test_calcifications_are_measured_where_their_places_are_known(simulated):
+    said = json.loads((simulated / "results" / "ablations.json").read_text())
+    assert said["calcifications"]["contrast"]["change"]["interval"]
+    assert "ablations_calcifications" in described(simulated)
 
 
 def test_a_run_verifies_and_a_changed_byte_is_named(run, tmp_path):
@@ -328,48 +318,3 @@ def test_the_saved_cascade_predicts_from_the_command_line(simulated, tmp_path):
     )
     assert (read["gate"] - kept["gate"]).abs().max() < 1e-4
     assert set(read["predicted"]) <= set(CODES)
-
-
-def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(
-    project, simulated, tmp_path_factory
-):
-    folder = shutil.copytree(project, tmp_path_factory.mktemp("swept") / "project", symlinks=True)
-    run = folder / simulated.relative_to(project)
-
-    def page(chapter):
-        return (run / "notebooks" / f"{chapter}.ipynb").read_text()
-
-    assert "No sweep has been run" in page("ablations")
-    assert page("related_work").count("has not been run to its end") == 2
-    command = ("sweep", "--profile", "smoke")
-    assert kill(folder, command, "smoke: sweep ", seconds=15) == -signal.SIGKILL
-    done = birads(folder, "sweep", "--profile", "smoke", "--cores", "2")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert verify_run(run) == [], "a sweep leaves the study as it was"
-    done = birads(folder, "study", "--profile", "smoke")
-    assert done.returncode == 0, done.stdout + done.stderr
-    again = re.findall(r"^smoke: (\w+)$", done.stdout, re.M)
-    assert sorted(again) == ["ablations", "related_work", "results", "verdict"]
-    assert "The sweep is complete" in page("ablations")
-    assert page("related_work").count("The sweep is complete") == 2
-    assert {
-        "related_gates", "related_gates_cost", "related_systems", "related_sampling",
-        "related_shap",
-    } <= set(described(run))  # fmt: skip
-    verdicts = json.loads((run / "results" / "verdicts.json").read_text())
-    for name in ("conclusion-attention-gain", "methodology-peers"):
-        (found,) = (v for v in verdicts if v["id"] == name)
-        assert found["verdict"] == "needs the Kaggle set"
-        assert found["measured"] is not None
-    again = birads(folder, "sweep", "--profile", "smoke")
-    assert again.returncode == 0
-    assert "group" not in again.stdout, "what is done is not done again"
-    assert verify_run(run) == []
-
-
-def test_calcifications_are_measured_where_their_places_are_known(simulated, real):
-    said = json.loads((simulated / "results" / "ablations.json").read_text())
-    assert said["calcifications"]["contrast"]["change"]["interval"]
-    assert "ablations_calcifications" in described(simulated)
-    assert json.loads((real / "results" / "ablations.json").read_text())["calcifications"] is None
-    assert "is not known" in (real / "notebooks" / "ablations.ipynb").read_text()

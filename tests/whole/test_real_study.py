@@ -1,0 +1,73 @@
+"""The whole study on real tiles, which these tests run apart from the one on simulated tiles."""
+
+import json
+import re
+import shutil
+import signal
+
+from studies import ASKED, birads, described, kill
+
+from birads_lib.study.ledger import verify_run
+
+
+def test_figures_and_tables_of_real_tiles_say_of_none_that_it_is_simulated(real):
+    # Without an external set given, the one that judges the networks is simulated.
+    marked = {f["chapter"] for f in described(real).values() if f["simulated"]}
+    assert marked == {"external_validation"}
+    assert not [n for n, f in described(real).items() if "Simulated tiles" in f["caption"]]
+
+
+def test_categories_are_absent_where_the_set_has_none(real):
+    assert json.loads((real / "results" / "real_birads.json").read_text()) == {"available": False}
+    assert not (real / "predictions" / "real_birads.parquet").exists()
+    page = (real / "notebooks" / "real_birads.ipynb").read_text()
+    assert "This set has no BI-RADS categories" in page
+    assert not list((real / "figures").glob("birads_*"))
+
+
+def test_calcifications_are_not_measured_where_their_places_are_not_known(real):
+    assert json.loads((real / "results" / "ablations.json").read_text())["calcifications"] is None
+    assert "is not known" in (real / "notebooks" / "ablations.ipynb").read_text()
+
+
+def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(
+    real, real_tiles, tmp_path_factory
+):
+    project = real.parents[2]
+    folder = shutil.copytree(project, tmp_path_factory.mktemp("swept") / "project", symlinks=True)
+    run = folder / real.relative_to(project)
+
+    def page(chapter):
+        return (run / "notebooks" / f"{chapter}.ipynb").read_text()
+
+    assert "No sweep has been run" in page("ablations")
+    assert page("related_work").count("has not been run to its end") == 2
+    tiles = ("--profile", "smoke", "--data", real_tiles)
+    assert kill(folder, ("sweep", *tiles), f"{run.name}: sweep ", seconds=15) == -signal.SIGKILL
+    done = birads(folder, "sweep", *tiles, "--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verify_run(run) == [], "a sweep leaves the study as it was"
+    done = birads(folder, "study", *tiles)
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = re.findall(r"^smoke\S*: (\w+)$", done.stdout, re.M)
+    assert sorted(again) == ["ablations", "related_work", "results", "verdict"]
+    assert "The sweep is complete" in page("ablations")
+    assert page("related_work").count("The sweep is complete") == 2
+    assert {
+        "related_gates", "related_gates_cost", "related_systems", "related_sampling",
+        "related_shap",
+    } <= set(described(run))  # fmt: skip
+    verdicts = json.loads((run / "results" / "verdicts.json").read_text())
+    for name in ("conclusion-attention-gain", "methodology-peers"):
+        (found,) = (v for v in verdicts if v["id"] == name)
+        assert found["verdict"] == "needs the Kaggle set"
+        assert found["measured"] is not None
+    again = birads(folder, "sweep", *tiles)
+    assert again.returncode == 0
+    assert "group" not in again.stdout, "what is done is not done again"
+    assert verify_run(run) == []
+
+
+def test_the_study_asked_nothing_of_other_computers(real):
+    asked = real.parents[2] / ASKED
+    assert (asked.read_text() if asked.exists() else "") == ""
