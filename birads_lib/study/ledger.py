@@ -19,6 +19,7 @@ from birads_lib.files import (
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, summarise
 from birads_lib.study.ablations import read_results
+from birads_lib.study.sweep_scores import recomputed
 from birads_lib.tiles.store import META, TABLE, TileStore, verify_store
 
 LEDGER = "results/ledger.json"
@@ -75,7 +76,7 @@ def verify_run(run: str | os.PathLike[str]) -> list[str]:
     found += _other_files(folder, ledger["files"])
     written, recomputed = _written_metrics(folder / METRICS), metrics_of(folder)
     found += [f"{folder / METRICS}: {line}" for line in differing_records(written, recomputed)]
-    return found + _changed_features(folder) + _changed_sweeps(folder)
+    return found + _changed_features(folder) + changed_sweeps(folder)
 
 
 def refuse_changed(run: str | os.PathLike[str]) -> None:
@@ -186,10 +187,13 @@ def differing_records(
         if name not in old or name not in new:
             found.append(f"{name}: {'not written' if name in new else 'no such predictions'}")
         elif changed := _changed_values(old[name], new[name]):
-            first, *others = changed
-            more = f", and {len(others)} more values" if others else ""
-            found.append(f"{name}: not what the predictions give: {first}{more}")
+            found.append(f"{name}: not what the predictions give: {_first_of(changed)}")
     return found
+
+
+def _first_of(changed: Sequence[str]) -> str:
+    more = f", and {len(changed) - 1} more values" if changed[1:] else ""
+    return f"{changed[0]}{more}"
 
 
 def _name(record: Mapping[str, Any]) -> str:
@@ -217,15 +221,18 @@ def _changed_features(folder: Path) -> list[str]:
     ]
 
 
-def _changed_sweeps(folder: Path) -> list[str]:
-    """One line for each sweep whose predictions are not those that it was collected from.
+def changed_sweeps(folder: Path) -> list[str]:
+    """One line for each sweep whose predictions are not those that it was collected from, or
+    whose scores and differences, computed again, are not those that it wrote.
 
     And for each training of a sweep whose answers are not those noted beside them.
     """
     found = []
     for path in sorted((folder / "results").glob(f"{SWEPT}*.json")):
+        name = path.stem.removeprefix(SWEPT)
         try:
-            read_results(folder, path.stem.removeprefix(SWEPT))
+            said = read_results(folder, name)
+            found += _changed_scores(path, said) if said and said["members"] else []
         except DataError as error:
             found.append(str(error))
     for path in sorted((folder / "sweeps").glob("*/*/*.parquet")):
@@ -235,6 +242,25 @@ def _changed_sweeps(folder: Path) -> list[str]:
         if not known:
             found.append(f"{path}: not what {note.name} beside it says; run `birads sweep` again")
     return found
+
+
+def _changed_scores(path: Path, said: Mapping[str, Any]) -> list[str]:
+    """One line if a sweep's results at ``path`` say what its predictions do not give."""
+    table = read_parquet(path.parents[1] / "predictions" / f"{path.stem}.parquet", AGAIN)
+    try:
+        changed = _changed_values(_by_name(said), _by_name(recomputed(said, table)))
+    except (StudyError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        return [f"{path}: does not go with its predictions ({type(error).__name__}: {error})"]
+    return [f"{path}: not what the predictions give: {_first_of(changed)}"] if changed else []
+
+
+def _by_name(swept: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores and differences of a sweep, each under a name that tells it from the others."""
+    scores = {name: member["scores"] for name, member in swept["members"].items()}
+    differences = {
+        f"{row['first']} less {row['second']}, {row['stage']}": row for row in swept["differences"]
+    }
+    return scores | differences
 
 
 def _stores(folder: Path) -> dict[str, Path]:

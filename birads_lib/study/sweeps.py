@@ -27,14 +27,7 @@ import pandas as pd
 from birads_lib.errors import DataError, StudyError, UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
 from birads_lib.labels import LESION_CODES
-from birads_lib.metrics import (
-    COMPARED,
-    PREDICTION_COLUMNS,
-    check_complete,
-    check_predictions,
-    mean_over_seeds,
-    paired_difference,
-)
+from birads_lib.metrics import PREDICTION_COLUMNS, check_complete, check_predictions
 from birads_lib.recipe import Effort
 from birads_lib.study.graph import Study, code_digest
 from birads_lib.study.kinds import KINDS
@@ -42,6 +35,7 @@ from birads_lib.study.notebooks import run_chapter
 from birads_lib.study.profiles import NAME, NOTEBOOKS, read_yaml
 from birads_lib.study.run import Run, commit
 from birads_lib.study.sweep_data import HELD_OUT, Answers, SweepData, Task
+from birads_lib.study.sweep_scores import STAGES, differences_of, scores_of, seeds_of
 from birads_lib.tiles.store import streamed
 
 if TYPE_CHECKING:
@@ -53,7 +47,6 @@ NOTEBOOK = "sweep_member"
 NEEDED = "attention"
 """The chapter before all sweeps: its scorer, and the denoised tiles of one before it."""
 VALIDATION_SHARE, ASIDE_SHARE = 0.1, 0.1  # as in the chapters, so that the division is theirs
-STAGES = ("gate", "scorer", "cascade")
 THRESHOLD = 0.5
 DONE, KEPT, FAILED = "done", "done before", "failed"
 
@@ -571,7 +564,7 @@ def collect(run: Run, sweep: Sweep) -> dict[str, Any]:
         ``complete``, ``failed`` (reason by member), ``missing`` (trainings not finished),
         ``date``, ``commit``, ``profile``, ``data``, ``simulated``, ``table`` (digest),
         ``members`` and ``differences`` (see ``describe_members`` and
-        ``describe_differences``).
+        ``sweep_scores.differences_of``).
     """
     tables: dict[str, list[pd.DataFrame]] = {}
     failed: dict[str, str] = {}
@@ -594,7 +587,7 @@ def collect(run: Run, sweep: Sweep) -> dict[str, Any]:
         "simulated": run.store.simulated,
         "table": _write_table(table_path(run.path, sweep.name), tables, state),
         "members": describe_members(run, sweep, tables),
-        "differences": describe_differences(sweep, tables),
+        "differences": differences_of(tables, sweep.compare),
     }
     return _write_dated(results_path(run.path, sweep.name), found)
 
@@ -641,63 +634,18 @@ def describe_members(
     run: Run, sweep: Sweep, tables: Mapping[str, list[pd.DataFrame]]
 ) -> dict[str, dict[str, Any]]:
     """By member: ``title``, ``reference``, ``stage``, ``group``, ``seeds``, ``seconds`` (mean of
-    a training) and ``scores``, by stage and figure, each with its interval.
+    a training) and ``scores`` (see ``sweep_scores.scores_of``).
     """
     return {
         name: {
             **{k: getattr(sweep.members[name], k) for k in ("title", "reference", "stage")},
             "group": sweep.members[name].group,
-            "seeds": [int(table["seed"].iloc[0]) for table in found],
+            "seeds": seeds_of(found),
             "seconds": _mean_seconds(run, sweep.members[name], found),
-            "scores": {
-                stage: {
-                    figure: mean_over_seeds(_of_stage(found, stage), figure) for figure in COMPARED
-                }
-                for stage in _stages(found)
-            },
+            "scores": scores_of(found),
         }
         for name, found in tables.items()
     }
-
-
-def describe_differences(
-    sweep: Sweep, tables: Mapping[str, list[pd.DataFrame]]
-) -> list[dict[str, Any]]:
-    """For each pair to compare, and each stage of both: ``first``, ``second``, ``stage``,
-    ``seeds`` (shared ones), and by figure how much the first exceeds the second.
-    """
-    rows = []
-    for first, second in sweep.compare:
-        if first not in tables or second not in tables:
-            continue
-        ours, theirs = _shared_seeds(tables[first], tables[second])
-        for stage in [s for s in _stages(ours) if s in _stages(theirs)]:
-            sides = _of_stage(ours, stage), _of_stage(theirs, stage)
-            figures = {figure: paired_difference(*sides, figure) for figure in COMPARED}
-            seeds = [int(t["seed"].iloc[0]) for t in ours]
-            about = {"first": first, "second": second, "stage": stage, "seeds": seeds}
-            rows.append({**about, **figures})
-    return rows
-
-
-def _shared_seeds(
-    first: list[pd.DataFrame], second: list[pd.DataFrame]
-) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-    """Tables of the seeds that both have, in one order; all tables where they share none."""
-    sides = [{int(t["seed"].iloc[0]): t for t in side} for side in (first, second)]
-    shared = sorted(sides[0].keys() & sides[1].keys())
-    if not shared:
-        return first, second
-    return [sides[0][seed] for seed in shared], [sides[1][seed] for seed in shared]
-
-
-def _stages(tables: list[pd.DataFrame]) -> list[str]:
-    """Stages that all of a member's tables have."""
-    return [s for s in STAGES if tables and all((t["stage"] == s).any() for t in tables)]
-
-
-def _of_stage(tables: list[pd.DataFrame], stage: str) -> list[pd.DataFrame]:
-    return [table[table["stage"] == stage] for table in tables]
 
 
 def _mean_seconds(run: Run, member: Member, tables: list[pd.DataFrame]) -> float:

@@ -22,6 +22,7 @@ from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS
 from birads_lib.study import sweeps
 from birads_lib.study.kinds import DENOISED, KINDS, Kind
+from birads_lib.study.ledger import changed_sweeps
 from birads_lib.study.run import Run
 from birads_lib.study.sweep_data import HELD_OUT, Answers
 from birads_lib.study.sweeps import (
@@ -30,6 +31,7 @@ from birads_lib.study.sweeps import (
     member_digest,
     member_folder,
     read_sweeps,
+    results_path,
     run_group,
     run_member,
     table_path,
@@ -528,3 +530,29 @@ def test_a_sweep_of_which_nothing_ran_leaves_no_table(run, written):
     assert found["table"] is None
     assert found["members"] == {}
     assert not table_path(run.path, "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda found: found["members"]["half"]["scores"]["scorer"]["auroc"].update(value=0.987),
+         "not what the predictions give: half scorer auroc value is 0.987, recomputed "),
+        (lambda found: found["differences"][0]["accuracy"].update(interval=[0.1, 0.2]),
+         "best less half, scorer accuracy interval is [0.1, 0.2], recomputed "),
+        (lambda found: found["members"]["half"].update(seeds=[0, 7]),
+         "does not go with its predictions (IndexError"),
+    ],
+    ids=["score", "difference", "seeds"],
+)  # fmt: skip
+def test_results_that_do_not_follow_from_a_sweeps_predictions_are_named(run, written, change, said):
+    sweep = written(described(half=member(skill=0.5), best=member()))
+    run_group(run, sweep, "quick")
+    collect(run, sweep)
+    assert changed_sweeps(run.path) == []
+    path = results_path(run.path, "made")
+    found = read_json(path)
+    change(found)
+    write_json(path, found)
+    (line,) = changed_sweeps(run.path)
+    assert line.startswith(f"{path}: ")
+    assert said in line
