@@ -16,6 +16,7 @@ from birads_lib.cascade import Cascade
 from birads_lib.errors import DataError
 from birads_lib.files import fingerprint, read_parquet, shown, whole_file, write_parquet
 from birads_lib.tiles.pictures import open_pictures
+from birads_lib.tiles.store import streamed
 
 PART = 1024  # tiles; some 90 MB
 SUFFIXES = (".csv", ".parquet")
@@ -61,22 +62,27 @@ def parts_of(
     waiting: list[Part] = []
     for path in inputs:
         try:
-            found = open_pictures(path)
+            for piece in _pieces(path):
+                if sum(map(len, waiting)) + len(piece) > PART:
+                    yield _joined(waiting)
+                    waiting = []
+                waiting.append(piece)
         except DataError as error:
             if refused is None:
                 raise
             refused(error)
-            continue
-        for start in range(0, len(found.names), PART):
-            rows = slice(start, start + PART)
-            names = found.names[rows]
-            piece = Part([shown(path)] * len(names), names, np.asarray(found.images[rows]))
-            if sum(map(len, waiting)) + len(piece) > PART:
-                yield _joined(waiting)
-                waiting = []
-            waiting.append(piece)
     if waiting:
         yield _joined(waiting)
+
+
+def _pieces(path: Path) -> Iterator[Part]:
+    """What one path holds, at most ``PART`` tiles at a time."""
+    found = open_pictures(path)
+    images = streamed(found.images)  # a map's pages would count as memory of the process
+    for start in range(0, len(found.names), PART):
+        rows = slice(start, start + PART)
+        names = found.names[rows]
+        yield Part([shown(path)] * len(names), names, images[rows])
 
 
 def _joined(parts: list[Part]) -> Part:

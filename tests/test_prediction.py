@@ -1,6 +1,9 @@
 """Many tiles are read a part at a time: stopped, continued, passed over, in bounded memory."""
 
+import os
+import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -127,15 +130,23 @@ def test_answers_to_tiles_that_have_changed_are_not_taken(array, stopped):
     assert again.read == [4, 2], "the first part is as it was, the second is not"
 
 
+def pages_of_files():
+    """Bytes of files that are mapped into this process and were touched."""
+    said = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"RssFile:\s+(\d+) kB", said)[1])
+
+
 def test_memory_does_not_grow_with_the_number_of_tiles(tmp_path):
     path = tmp_path / "many.npy"
     many = np.lib.format.open_memmap(path, "w+", np.uint8, (400, TILE, TILE))
     del many
+    mapped = pages_of_files()
     tracemalloc.start()
-    assert sum(len(part) for part in parts_of([path])) == 400
+    assert sum(len(part.images.copy()) for part in parts_of([path])) == 400
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 4 * prediction.PART * TILE**2, "some parts, of 100"
+    assert peak < 5 * prediction.PART * TILE**2, "some parts, of 100"
+    assert pages_of_files() - mapped < 100 * TILE**2, "pages of a map count too"
 
 
 def test_an_unreadable_input_ends_the_reading_or_is_told_of(array, tmp_path):
@@ -146,6 +157,26 @@ def test_an_unreadable_input_ends_the_reading_or_is_told_of(array, tmp_path):
     told = []
     assert sum(len(part) for part in parts_of(paths, told.append)) == 10
     assert ["bad.png" in str(told[0]), "nowhere.npy" in str(told[1])] == [True, True]
+
+
+def test_a_path_that_cannot_be_looked_at_is_an_input_like_any_other(array, tmp_path):
+    long = tmp_path / f"{'a' * 300}.png"
+    with pytest.raises(DataError, match="File name too long; give another"):
+        list(parts_of([long]))
+    told = []
+    assert sum(len(part) for part in parts_of([long, array], told.append)) == 10
+    assert [long.name in str(error) for error in told] == [True]
+
+
+def test_of_an_array_that_is_cut_while_it_is_read_the_rest_is_passed_over(array, tmp_path):
+    other = tmp_path / "other.npy"
+    other.write_bytes(array.read_bytes())
+    told, inputs = [], []
+    for part in parts_of([array, other], told.append):
+        inputs += part.inputs
+        os.truncate(array, 128)
+    assert [f"{array}: cut short" in str(error) for error in told] == [True]
+    assert [inputs.count(str(path)) for path in (array, other)] == [8, 10]
 
 
 def test_keep_going_lists_what_it_passed_over_and_ends_with_1(array, tmp_path, model, capsys):

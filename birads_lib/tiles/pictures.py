@@ -59,6 +59,13 @@ def open_pictures(path: Path) -> Pictures:
     Raises:
         DataError: Nothing there, or nothing that can be read as grey tiles.
     """
+    try:
+        return _open(path)
+    except OSError as error:  # a name too long, or a folder that may not be entered
+        raise DataError(f"{path}: {error.strerror or error}; give another") from None
+
+
+def _open(path: Path) -> Pictures:
     if path.is_dir() and (path / META).exists():
         store = TileStore.open(path)
         return Pictures(store.table["tile"].tolist(), store.images)
@@ -92,7 +99,9 @@ def _read_picture(path: Path) -> NDArray[Any]:
             "PGM file"
         )
     if picture.ndim == 3:
-        colours = picture[..., :3]
+        colours, opacity = picture[..., :3], picture[..., 3:]
+        if (opacity != np.iinfo(picture.dtype).max).any():
+            raise DataError(f"{path}: transparent in places; give an opaque grey picture")
         if (colours != colours[..., :1]).any():
             raise DataError(f"{path}: a colour picture; give a grey mammogram tile")
         picture = colours[..., 0]

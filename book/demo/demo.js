@@ -150,12 +150,17 @@ function inWords({ title, sentences }) {
 }
 
 function summary({ gate, passed, scores }) {
-  if (!passed) {
-    return `the gate gives ${percent(gate)} and lets nothing through (C1, ${manifest.classes[0].title}).`;
-  }
+  const given = `the gate gives ${percent(gate)} with a threshold of ${percent(manifest.threshold)}`;
+  if (!passed) return `${given} and lets nothing through (C1, ${manifest.classes[0].title}).`;
   const best = scores.indexOf(Math.max(...scores)) + 1;
   const { code, title } = manifest.classes[best];
-  return `the gate gives ${percent(gate)}; of the four classes ${code}, ${title}, is the likeliest.`;
+  return `${given}; of the four classes ${code}, ${title}, is the likeliest.`;
+}
+
+/** How the gate's probability stands to the threshold, the mark on its bar. */
+function gateWord({ passed }) {
+  const threshold = `the threshold of ${percent(manifest.threshold)}, the mark on the bar`;
+  return passed ? `It reaches ${threshold}.` : `It stays below ${threshold}; the scorer is not asked.`;
 }
 
 function show(tile, reading, sample, warned, name) {
@@ -167,7 +172,8 @@ function show(tile, reading, sample, warned, name) {
   part("gate").textContent = percent(reading.gate);
   part("gate").dataset.value = reading.gate;
   part("gate-bar").value = reading.gate;
-  part("gate-word").textContent = reading.passed ? "It passes." : "It does not pass; the scorer is not asked.";
+  part("gate-mark").style.left = `${100 * manifest.threshold}%`;
+  part("gate-word").textContent = gateWord(reading);
   manifest.classes.slice(1).forEach(({ code }, i) => {
     const row = part("scores").querySelector(`[data-code="${code}"]`);
     const score = reading.scores?.[i];

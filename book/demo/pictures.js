@@ -3,7 +3,8 @@
 import { resize, rounded } from "./resizing.js";
 
 const MOST_PIXELS = 4e6; // a tile shows three centimetres; more is a whole scan
-const COLOUR = 8; // grey levels by which the channels of a grey JPEG may differ
+const STRETCH = 1.1; // sides that differ by more were not cut as tiles are
+const OPAQUE = 255;
 
 /** A reason, in a sentence for the reader, why a file is not read. */
 export class Refusal extends Error {}
@@ -28,6 +29,9 @@ export async function readTile(file, name, side) {
   if (picture.width !== side || picture.height !== side) {
     notes.push(`The picture has ${picture.width} x ${picture.height} pixels and was resized to `
       + `${side} x ${side}. The networks expect a piece of 3 x 3 cm.`);
+  }
+  if (Math.max(picture.width, picture.height) > STRETCH * Math.min(picture.width, picture.height)) {
+    notes.push("It is not square, so that it was stretched to become a tile.");
   }
   return { tile: rounded(resize(picture, side, side)), notes };
 }
@@ -79,8 +83,12 @@ async function decode(file, name) {
   const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
   const levels = new Float32Array(bitmap.width * bitmap.height);
   for (let i = 0; i < levels.length; i++) {
-    const [red, green, blue] = data.subarray(4 * i, 4 * i + 3);
-    if (Math.max(red, green, blue) - Math.min(red, green, blue) > COLOUR) {
+    const [red, green, blue, alpha] = data.subarray(4 * i, 4 * i + 4);
+    if (alpha !== OPAQUE) {
+      throw new Refusal(`${name} is transparent in places, which leaves open how dark they are. `
+        + "Save it without transparency; nothing is scored.");
+    }
+    if (red !== green || red !== blue) {
       throw new Refusal(`${name} is a picture in colour. Mammograms are grey; nothing is scored.`);
     }
     levels[i] = red;

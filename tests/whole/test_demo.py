@@ -4,10 +4,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from accessible import beyond_the_theme, violations
 from demo_page import (
     FLOAT32,
+    HALF,
     MOST_MODEL_BYTES,
     SHOWN,
     assert_both_kinds,
@@ -15,14 +17,16 @@ from demo_page import (
     compare,
     gate_of,
     give,
+    load,
     part,
     sample_button,
     threads,
 )
+from onnx import TensorProto
 
 from birads_lib import Cascade
 from birads_lib.report import words
-from birads_lib.study.demo import left_out
+from birads_lib.study.demo import halve_large, left_out
 from birads_lib.tiles.familiarity import measure_tiles
 from birads_lib.tiles.layout import TILE
 
@@ -64,7 +68,9 @@ def test_numbers_are_pythons_and_come_in_time(manifest, cascade, reading, open_d
     assert len(manifest["samples"]) >= 20
     assert_both_kinds(reading, FLOAT32)
     window = open_demo(threshold=cascade.threshold)
-    milliseconds = float(np.median(compare(window, manifest["samples"], reading, FLOAT32)))
+    taken = compare(window, manifest["samples"], reading, FLOAT32)
+    all_three = np.flatnonzero(reading.answers["predicted"] != "C1")
+    milliseconds = float(np.median(np.take(taken, all_three)))
     measured["demo"][manifest["profile"]] = {
         "bytes": sum(p["bytes"] for p in manifest["parts"].values()),
         "milliseconds": {threads(window): milliseconds},
@@ -72,6 +78,46 @@ def test_numbers_are_pythons_and_come_in_time(manifest, cascade, reading, open_d
     assert milliseconds < MOST_MILLISECONDS
     assert window.errors == []
     assert window.foreign == []
+
+
+def test_networks_sent_in_half_precision_give_pythons_numbers(
+    manifest, simulated, sample_tiles, site, visit, tmp_path
+):
+    saved = simulated / "models" / "cascade"
+    for part_of in manifest["parts"].values():
+        halve_large(saved / part_of["file"], tmp_path / part_of["file"], large=1000)
+        kinds = {w.data_type for w in onnx.load(tmp_path / part_of["file"]).graph.initializer}
+        assert TensorProto.FLOAT16 in kinds, "nothing was halved"
+    python = Cascade.load(saved)
+    python.threshold = 0.0
+    window = visit()
+    told = {**manifest, "threshold": python.threshold}
+    window.page.route("**/demo/manifest.json", lambda route: route.fulfill(json=told))
+    window.page.route(
+        "**/demo/*.onnx",
+        lambda route: route.fulfill(path=tmp_path / route.request.url.rpartition("/")[2]),
+    )
+    load(window, site)
+    some = slice(None, None, 4)
+    compare(window, manifest["samples"][some], python.read(sample_tiles[some]), HALF)
+    assert window.errors == []
+
+
+def test_the_gates_word_names_the_threshold(open_demo, manifest, cascade, reading):
+    window = open_demo(threshold=cascade.threshold)
+    threshold = f"the threshold of {100 * cascade.threshold:.1f} %, the mark on the bar"
+    for passes, word in ((True, "reaches"), (False, "stays below")):
+        sample = int(np.flatnonzero((reading.answers["predicted"] != "C1") == passes)[0])
+        choose(window, manifest["samples"][sample])
+        assert part(window, "gate-word").inner_text().startswith(f"It {word} {threshold}")
+        assert f"threshold of {100 * cascade.threshold:.1f} %" in (
+            part(window, "status").inner_text()
+        )
+    bar, mark = (part(window, name).bounding_box() for name in ("gate-bar", "gate-mark"))
+    share = (mark["x"] - bar["x"]) / bar["width"]
+    assert share == pytest.approx(cascade.threshold, abs=0.01)
+    above = part(window, "result").inner_text()
+    assert "not a medical device" in above
 
 
 def test_measures_of_a_tile_are_pythons(sample_tiles, demo):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from demo_page import FLOAT32, SHOWN, gate_of, give, part
 
+from birads_lib.report.reading import size_remarks
 from birads_lib.tiles.layout import TILE
 
 
@@ -25,6 +26,10 @@ def test_what_is_no_grey_tile_gets_a_sentence_and_no_score(demo, sample_tiles, t
     colours[..., 2] = np.arange(TILE) % 256
     scan = np.tile(np.arange(256, dtype=np.uint8), (7100, 28))
     deep = sample_tiles[0].astype(np.uint16) * 257
+    faint = np.repeat(sample_tiles[0][..., np.newaxis], 3, axis=2)
+    faint[5, 5, 0] ^= 1
+    clear = np.dstack([faint[..., [1]]] * 3 + [np.full((TILE, TILE), 255, np.uint8)])
+    clear[7, 7, 3] = 254
     refused = {
         file("notes.png", b"not a picture"): "no picture that can be read",
         file("empty.jpg", b""): "no picture that can be read",
@@ -33,6 +38,8 @@ def test_what_is_no_grey_tile_gets_a_sentence_and_no_score(demo, sample_tiles, t
         file("deep.pgm", b"P5 299 299 65535\n" + deep.tobytes()): "no readable PGM",
         file("colours.png", encoded(".png", colours)): "in colour",
         file("colours.jpg", encoded(".jpg", colours)): "in colour",
+        file("faint.png", encoded(".png", faint)): "in colour",
+        file("clear.png", encoded(".png", clear)): "transparent in places",
         file("blank.png", encoded(".png", np.full((TILE, TILE), 90, np.uint8))): "one grey level",
         file("scan.png", encoded(".png", scan)): "megapixels",
         file("scan.jpg", encoded(".jpg", scan)): "megapixels",
@@ -78,10 +85,19 @@ def test_a_picture_of_another_size_is_made_a_tile_and_that_is_said(demo, sample_
     path.write_bytes(b"P5 1196 1196 255\n" + large.tobytes())
     assert give(demo, path) == ""
     assert "1196 x 1196 pixels and was resized to 299 x 299" in part(demo, "status").inner_text()
+    assert "stretched" not in part(demo, "status").inner_text()
     resized = gate_of(demo)
     cv2.imwrite(str(tmp_path / "tile.png"), sample_tiles[0])
     give(demo, tmp_path / "tile.png")
     assert resized == pytest.approx(gate_of(demo), abs=FLOAT32)
+
+
+def test_a_picture_that_is_not_square_is_stretched_and_that_is_said(demo, sample_tiles, tmp_path):
+    path = tmp_path / "narrow.png"
+    cv2.imwrite(str(path), sample_tiles[0][:, :200])
+    assert give(demo, path) == ""
+    (stretched,) = size_remarks((TILE, 200))[1:]
+    assert stretched in part(demo, "status").inner_text()
 
 
 def test_a_dropped_picture_is_read(demo, reading, sample_tiles):
