@@ -47,6 +47,8 @@ CHUNK = 4  # replicates whose ranks are summed at a time; few, so that they fit 
 COMPARED = ("accuracy", "balanced_accuracy", "auroc")
 """Figures by which trainings are compared; AUROC of more than two classes is their mean."""
 
+ABBREVIATIONS = {"auroc": "AUROC", "auprc": "AUPRC"}
+
 Floats = NDArray[np.float64]
 
 
@@ -502,6 +504,11 @@ def shares_by_third(right: Any, value: Any, groups: Any) -> pd.DataFrame:
             "share": share,
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def figure_title(name: str) -> str:
+    """A figure of merit's name for a reader: ``auroc`` is AUROC, others lose their ``_``."""
+    return ABBREVIATIONS.get(name, name.replace("_", " "))
 
 
 def in_words(figure: dict[str, Any] | None, form: str = ".3f") -> str:

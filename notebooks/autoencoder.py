@@ -46,7 +46,7 @@ from birads_lib.cascade import denoise_tiles, denoise_to
 from birads_lib.labels import TITLES
 from birads_lib.networks import denoising_autoencoder
 from birads_lib.study import built, figures
-from birads_lib.study.run import Run
+from birads_lib.study.run import LIGHT_DPI, Run
 from birads_lib.tiles.feed import TileBatches, add_noise, random_patches
 from birads_lib.tiles.store import streamed
 from birads_lib.training import Recipe, save_model, train
@@ -165,6 +165,7 @@ run.show_figure(
     "the same denoised, and the truth.",
     "Three rows of grey tiles, one column a class: the tile with noise added, the same denoised, "
     "and the truth.",
+    dpi=LIGHT_DPI,
 )
 
 # %%

@@ -278,8 +278,8 @@ run.save_results(
 # **Why is the share of windows that the gate calls infected no measure of its specificity?**
 #
 # :::{dropdown} Answer
-# It is one scan of one woman; the windows overlap, and which of them show the lesion is not
-# counted. And if the networks learned from simulated tiles, the share says how they respond to
+# It is one scan of one woman, its windows may overlap, and which of them show a lesion is not
+# known. And if the networks learned from simulated tiles, the share says how they respond to
 # real film, and little else.
 # :::
 

@@ -37,7 +37,7 @@ from scipy.stats import wasserstein_distance
 
 from birads_lib.study import figures, paper
 from birads_lib.study.markup import plain
-from birads_lib.study.run import Run
+from birads_lib.study.run import LIGHT_DPI, Run
 from birads_lib.tiles import merge_tiles
 from birads_lib.tiles.audit import audit, counts_table
 from birads_lib.tiles.cbis import example_scans
@@ -133,6 +133,7 @@ run.show_figure(
     "Tiles of each class, a row a class, as they stand in the store.",
     "Five rows of grey tiles: normal tissue, benign calcifications, benign masses, malignant "
     "calcifications, malignant masses.",
+    dpi=LIGHT_DPI,
 )
 
 # %% [markdown]

@@ -38,7 +38,7 @@ from birads_lib import explain, metrics
 from birads_lib.labels import CODES, LESION_CODES
 from birads_lib.networks import read_model, weights_digest
 from birads_lib.study import figures, figures_explain
-from birads_lib.study.run import Run
+from birads_lib.study.run import LIGHT_DPI, Run
 from birads_lib.tiles.resizing import resize_tiles
 
 figures.use_style()
@@ -105,6 +105,7 @@ run.show_figure(
     "below it. " + ("No outline is known." if masks is None else "White: the lesion's outline."),
     "Three rows of tiles, two columns a class: the tile, the same under a coloured layer of "
     "attention, and under one of Grad-CAM.",
+    dpi=LIGHT_DPI,
 )
 
 # %% tags=["hide-input"]

@@ -103,8 +103,8 @@ run.show_figure(
     "phone_loss",
     f"By how much each figure of merit changes in eight bits: paired differences with {intervals}; "
     "negative is worse.",
-    "Three rows, one a figure of merit, each with three points and their intervals around a line "
-    "at zero, one point a form.",
+    "One row a figure of merit, each with a point and its interval for every form, around a line "
+    "at zero.",
 )
 
 # %% tags=["hide-input"]

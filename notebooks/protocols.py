@@ -24,7 +24,8 @@
 #   records show, as most public notebooks do;
 # * **the validation part**, a tenth in whole {term}`groups <group>`: it chose the best epoch, so
 #   its figures are a little too high, but it shares no lesion with training;
-# * **the merged held-out set**, with other patients' lesions.
+# * **the merged held-out set**, the division that the data set's makers drew; on simulated tiles,
+#   with other patients' lesions.
 
 # %% tags=["parameters"]
 SRC = "ddsm-mammography"  # folder the tiles came from
@@ -375,9 +376,9 @@ run.save_results(
 #
 # :::{dropdown} Answer
 # Each is a true score of another question. What will it do for women it has never seen? Of these
-# four only the official set comes near that, with lesions of other patients, and only for the same
-# scanners. Its normal tiles share women with training (the table of siblings counts them), so its
-# specificity is still measured on familiar tissue.
+# four only the official set comes near that, with other lesions, mostly of other patients, and
+# only for the same scanners. Its normal tiles share women with training (the table of siblings
+# counts them), so its specificity is still measured on familiar tissue.
 # :::
 #
 # **The networks were never trained on the random tenth. Why may its score still be too high?**

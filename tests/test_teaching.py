@@ -14,6 +14,7 @@ from pybtex.database import parse_file
 
 from birads_lib import metrics
 from birads_lib.agreement import best_answers
+from birads_lib.labels import BIRADS
 from birads_lib.study import arithmetic, paper
 from birads_lib.tiles.assessments import conditional_table
 from birads_lib.tiles.cbis_labels import ASSESSMENTS, shipped_counts
@@ -299,3 +300,19 @@ def test_no_two_sources_share_a_doi():
     fields = [entry.fields for entry in BIBLIOGRAPHY.values()]
     found = [own["doi"].lower() for own in fields if "doi" in own]
     assert sorted(found) == sorted(set(found))
+
+
+def test_the_table_of_categories_says_what_the_library_says():
+    rows = re.findall(r"^\| (\d) \| (.+?) \| (.+?) \| (.+?) \|$", prose("birads_explained"), re.M)
+    assert [int(number) for number, *_ in rows] == [c.category for c in BIRADS]
+    for (_, meaning, likelihood, _), category in zip(rows, BIRADS, strict=True):
+        assert bounds_of(likelihood) == category.bounds, category
+        assert meaning.split()[0].strip(":") in (category.meaning.split()[0], "cancer"), category
+
+
+def bounds_of(likelihood):
+    """Shares that a likelihood in words reaches from and to; ``None`` where it has no numbers."""
+    numbers = [int(number) / 100 for number in re.findall(r"(\d+) %", likelihood)]
+    if "or more" in likelihood:
+        return numbers[0], 1.0
+    return (numbers[0], numbers[-1]) if numbers else None

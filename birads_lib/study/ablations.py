@@ -11,7 +11,7 @@ import pandas as pd
 
 from birads_lib.errors import DataError
 from birads_lib.files import read_json, sha256
-from birads_lib.metrics import in_words
+from birads_lib.metrics import figure_title, in_words
 from birads_lib.study.markup import plain
 from birads_lib.study.paper import ATTENTION_GAIN
 
@@ -113,7 +113,7 @@ def started_from(settings: Mapping[str, Mapping[str, Any]]) -> str:
     """
     taught = [name for name, of_member in settings.items() if of_member.get("weights")]
     if not taught:
-        return "**All learned from random weights**, whatever their references began with."
+        return "**All learned from random weights.**"
     return f"From ImageNet weights: {', '.join(taught)}; all others from random ones."
 
 
@@ -128,7 +128,7 @@ def seen_at(settings: Mapping[str, Mapping[str, Any]]) -> str:
         given = [[own["gate_size"]] * 2] if "gate_size" in own else []
         given += [own["scorer_size"]] if "scorer_size" in own else []
         if given:
-            words = " and ".join(" x ".join(map(str, size)) for size in given)
+            words = " and ".join(dict.fromkeys(" x ".join(map(str, size)) for size in given))
             sizes.setdefault(words, []).append(name)
     told = "; ".join(f"{words} px for {', '.join(names)}" for words, names in sizes.items())
     return f"Tiles come in at {told}." if told else ""
@@ -146,7 +146,7 @@ def member_table(found: Results, stage: str, group: str | None = None) -> pd.Dat
         member["title"]: {
             "seeds": len(member["seeds"]),
             **{
-                name.replace("_", " "): in_words(figure)
+                figure_title(name): in_words(figure)
                 for name, figure in member["scores"][stage].items()
             },
             "seconds a training": member["seconds"],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from birads_lib.study.ledger import refuse_changed
 from birads_lib.study.notebooks import refuse_errors
 from birads_lib.study.pages import chapter_header, fill_page
 from birads_lib.study.profiles import BUILD, CHAPTERS
+from birads_lib.study.sphinx_pages import with_policy
 
 HTML = BUILD / "html"
 MATHJAX_PACKAGE, MATHJAX = "sphinx-mathjax-offline", "tex-chtml.js"
@@ -30,6 +32,19 @@ CONFIG, CONTENTS = "_config.yml", "_toc.yml"
 OPTIONS = ("--all", "-n", "--keep-going", "-q")
 STRICT = ("-W",)  # warnings are errors
 QUIET = {"PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"}
+START = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta http-equiv="Refresh" content="0; url={first}">
+    <title>{title}</title>
+  </head>
+  <body>
+    <p><a href="{first}">{title}</a></p>
+  </body>
+</html>
+"""
 GITHUB = "https://github.com"
 LAUNCHERS = {
     "notebook_interface": "jupyterlab",
@@ -84,9 +99,24 @@ def build_book(run: Path, html: Path = HTML) -> Path:
     copy_downloads(run, staging / "extra" / DOWNLOADS)
     write_demo(run, staging / "extra" / DEMO)
     built = run_jupyter_book(staging)
+    write_start(built)
     with whole_folder(html, "index.html") as partial:
         shutil.copytree(built, partial, dirs_exist_ok=True)
     return html / "index.html"
+
+
+def write_start(built: Path) -> None:
+    """Write the page of the book's own address anew: Jupyter Book's has no title, no language
+    and no way on for a browser that is not sent on by itself.
+
+    Args:
+        built: Folder of the built pages.
+    """
+    contents: dict[str, Any] = yaml.safe_load(Path(CONTENTS).read_text(encoding="utf-8"))
+    config: dict[str, Any] = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
+    title, first = escape(config["title"]), f"{contents['root']}.html"
+    page = START.format(title=title, first=first)
+    (built / "index.html").write_text(with_policy(page), encoding="utf-8")
 
 
 def stage_pages(run: Path, staging: Path) -> None:

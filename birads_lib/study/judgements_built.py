@@ -241,10 +241,10 @@ def _application(phone: Mapping[str, Any] | None, other: str) -> Judgement:
         why = "The forms written here answer otherwise than the networks, so they decide nothing."
         return Judgement(sorted(agreement), UNTESTABLE, why)
     why = (
-        "Forms in which this run's cascade was written: ONNX runs in the browser, on the page Try "
-        "it. No probability differs from that of Keras by more than "
-        f"{_rounded_up(max(apart)):.1g}. No phone was measured, and the networks learned from one "
-        f"data set, not various ones. {other}"
+        "Forms in which this run's cascade was written: ONNX runs in a browser, as on the page Try "
+        "it, which leaves out networks too large for a page. No probability differs from that of "
+        f"Keras by more than {_rounded_up(max(apart)):.1g}. No phone was measured, and the "
+        f"networks learned from one data set, not various ones. {other}"
     )
     return Judgement(sorted(agreement), NOTE, why.strip())
 

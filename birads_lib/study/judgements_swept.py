@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from birads_lib.metrics import figure_title
 from birads_lib.study import paper, related
 from birads_lib.study.ablations import (
     ATTENTION,
@@ -79,12 +80,6 @@ CITED: Mapping[str, Cited] = {
     "abstract-features": Cited(("abstract-features",)),
     "conclusion-hu-moments": Cited(("Hu-moments",)),
 }
-FIGURES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-}
-"""Figures of ``metrics.COMPARED`` in words."""
 
 
 def judgements_swept(evidence: Evidence) -> dict[str, Judgement]:
@@ -149,7 +144,7 @@ def _denoising(evidence: Evidence) -> Judgement:
     if found is None or None in gains:
         return _not_run(evidence, "ablations", "The paper prints no result without denoising.")
     known = [gain for gain in gains if gain is not None]
-    named = ", ".join(f"{stage} by {FIGURES[figure]}" for stage, figure in stages.items())
+    named = ", ".join(f"{stage} by {figure_title(figure)}" for stage, figure in stages.items())
     cascade = learned_either(found, DENOISING, "cascade")
     why = [
         f"Trained and judged on denoised tiles less on tiles as they are, points: {named}.",
@@ -212,7 +207,7 @@ def _cited(evidence: Evidence, name: str, system: Cited) -> Judgement:
     unit = "percent" if system.scale == POINTS else "0 to 1"
     reasons = [
         told,
-        f"On these tiles, {FIGURES[system.figure]} over C2 to C5, {unit}: {titles}.",
+        f"On these tiles, {figure_title(system.figure)} over C2 to C5, {unit}: {titles}.",
         *lacking,
         *_as_trained(evidence, there),
         *_unfinished(found),
@@ -252,7 +247,7 @@ def _asked(evidence: Evidence, question: Question) -> Judgement:
     title = {name: found["members"][name]["title"] for pair in gains for name in pair}
     pairs = "; ".join(f"{title[first]} less {title[second]}" for first, second in gains)
     why = [
-        f"{_capital(FIGURES[question.figure])} on the same tiles, points: {pairs}.",
+        f"{_capital(figure_title(question.figure))} on the same tiles, points: {pairs}.",
         _of_sign(list(gains.values()), knows, "the first is better", "the first is worse"),
         *([LEARNED_WITH_BOTH] if evidence.on_features(question.sweep, last) else []),
         *_unfinished(found),

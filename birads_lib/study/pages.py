@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 from birads_lib.errors import one_of
 from birads_lib.files import read_json, sha256
 from birads_lib.labels import CLASSES
-from birads_lib.metrics import in_words, intervals_in_words
+from birads_lib.metrics import figure_title, in_words, intervals_in_words
 from birads_lib.study.cards import published_data_card, published_model_card
 from birads_lib.study.downloads import (
     DATA_CARD,
@@ -467,7 +467,13 @@ def chapter_header(chapter: str, address: str | None = None) -> str:
     ]
     if address:
         links.append(f"[open on Kaggle](https://kaggle.com/kernels/welcome?src={address})")
-    return within("chapter-files", f"This chapter as a file: {', '.join(links)}.\n").strip()
+    told = f"This chapter as a file: {', '.join(links)}."
+    if address:
+        told += (
+            " On Kaggle and Colab install the library first, as [this section]"
+            "(../book/how_to_read.md#in-binder-colab-or-kaggle) says."
+        )
+    return within("chapter-files", f"{told}\n").strip()
 
 
 # Cards
@@ -548,7 +554,7 @@ def model_metrics(run: Path) -> str:
     official = [m for m in facts["metrics"] if m["protocol"] == "official"]
     names = ("accuracy", "balanced_accuracy", "auroc", "auprc", "expected_calibration_error")
     rows = [
-        (name.replace("_", " "), *(in_words(m["figures"].get(name)) for m in official))
+        (figure_title(name), *(in_words(m["figures"].get(name)) for m in official))
         for name in names
     ]
     kind = "**simulated** tiles" if facts["simulated"] else "real tiles"

@@ -128,10 +128,9 @@ def loss_sentence(manifests: Manifests) -> str:
     measured = next(iter(quantizations(manifests).values()))["loss"]
     words = zip(sure.index.tolist(), sure[f"{INT8} - {FLOAT}"], strict=True)
     found = "; ".join(f"{merit}, {form}: {said}" for (merit, form), said in words)
-    return (
-        f"On {measured['tiles']:,} held-out tiles of {measured['groups']:,} groups, "
-        f"**{len(sure)} of {len(loss)}** differences have an interval without zero"
-        + (f": {found}." if found else ".")
+    clear = f"differences clear of zero: **{len(sure)} of {len(loss)}** ({found})."
+    return f"On {measured['tiles']:,} held-out tiles of {measured['groups']:,} groups, " + (
+        clear if found else f"differences clear of zero: **none of {len(loss)}**."
     )
 
 

@@ -325,8 +325,8 @@ def sampling_sentence(affine: Mapping[str, NDArray[np.float64]]) -> str:
     moved = max(float(np.abs(found - np.eye(2, 3)).max()) for found in affine.values())
     text = (
         f"Of these {len(affine)} tiles it reads {100 * min(area):.0f} to {100 * max(area):.0f} % "
-        f"of the area, from a centre {100 * min(shift) / 2:.0f} to {100 * max(shift) / 2:.0f} % of "
-        "a side away from the tile's own."
+        f"of the area; its centre lies {100 * min(shift) / 2:.0f} to {100 * max(shift) / 2:.0f} % "
+        "of a side beside the tile's own."
     )
     if moved < STILL:
         return f"{text} That is the whole tile: this training never left where it began."

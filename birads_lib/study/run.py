@@ -28,6 +28,7 @@ from birads_lib.tiles.store import ImageRows, TileStore, load_array, streamed
 
 SIMULATED = "simulated tiles"
 DPI = 120
+LIGHT_DPI = 100  # of figures of many tiles, which would make a page heavy
 BLANK_HEADING = re.compile(r'<th( class="blank[^>]*)>&nbsp;</th>')
 """An empty cell beside the headings, which is none itself."""
 NAMES_BELOW = re.compile(
@@ -129,6 +130,7 @@ class Run:
         tiles: bool = True,
         mark: str | None = None,
         simulated: bool | None = None,
+        dpi: int = DPI,
     ) -> None:
         """Save a figure as PNG and SVG with its description, and show it.
 
@@ -142,6 +144,7 @@ class Run:
             mark: Words for that, where "simulated tiles" would not be exact.
             simulated: Whether anything simulated is in it, where that does not go by the
                 run's own tiles.
+            dpi: Pixels an inch of the PNG; fewer where many tiles would make a page heavy.
         """
         if not caption or not alt:
             raise ValueError(f"figure {name}: caption and alt text must say something")
@@ -150,8 +153,10 @@ class Run:
             # On the left, where this study's part is when the paper's stands beside it.
             figure.supxlabel(mark, x=0.005, ha="left", size="small", style="italic")
         picture, width = self.figures / f"{name}.png", round(figure.get_figwidth(), 2)
-        _save_figure(figure, picture, None)
-        _save_figure(figure, picture.with_suffix(".svg"), {"Date": None})
+        with whole_file(picture) as partial:
+            figure.savefig(partial, dpi=dpi, pil_kwargs={"optimize": True})
+        with whole_file(picture.with_suffix(".svg")) as partial:
+            figure.savefig(partial, dpi=dpi, metadata={"Date": None})
         plt.close(figure)
         note = _sentence(mark)
         described = {
@@ -265,11 +270,6 @@ def escaped(table: pd.DataFrame, **formats: Any) -> Styler:
 
 def _sentence(mark: str) -> str:
     return f" {mark[0].upper()}{mark[1:]}." if mark else ""
-
-
-def _save_figure(figure: Figure, path: Path, metadata: dict[str, Any] | None) -> None:
-    with whole_file(path) as partial:
-        figure.savefig(partial, dpi=DPI, metadata=metadata)
 
 
 @functools.cache

@@ -315,7 +315,11 @@ def _shown(value: Any) -> str:
     if value is None:
         return "\u2013"
     if isinstance(value, list | tuple):
-        return ", ".join(_shown(item) for item in value)
+        shown = [_shown(item) for item in value]
+        digits = max((len(text.partition(".")[2]) for text in shown), default=0)
+        if digits and all(isinstance(item, int | float) and abs(item) < 2 for item in value):
+            shown = [f"{item:.{digits}f}" for item in value]  # 0.90 beside 0.93
+        return ", ".join(shown)
     if isinstance(value, float) and not value.is_integer():
         return (f"{value:.4f}" if abs(value) < 2 else f"{value:,.2f}").rstrip("0").rstrip(".")
     return f"{value:,.0f}" if isinstance(value, int | float) else str(value)

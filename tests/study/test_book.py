@@ -83,6 +83,16 @@ def test_buttons_are_configured_only_for_a_repository(in_project, tmp_path):
 # Chapters and pages
 
 
+def test_the_books_address_has_a_title_a_policy_and_a_way_on(in_project, tmp_path):
+    book.write_start(tmp_path)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert '<html lang="en">' in page
+    assert "<title>A study one can trust" in page
+    assert page.count('"book/introduction.html"') == 1
+    assert 'content="0; url=book/introduction.html"' in page
+    assert "Content-Security-Policy" in page
+
+
 def test_each_chapter_gets_links_to_its_files_and_stays_as_it_was(finished_run, tmp_path):
     book.stage_chapters(finished_run, tmp_path / "notebooks", None)
     for chapter in CHAPTERS:

@@ -213,7 +213,9 @@ def test_each_table_of_predictions_is_listed_with_its_size(finished_run):
 def test_a_chapters_header_names_kaggle_only_where_its_notebook_is_public():
     assert "kaggle" not in pages.chapter_header("gate").lower()
     address = "https://github.com/o/r/blob/abc/notebooks/gate.ipynb"
-    assert f"src={address})" in pages.chapter_header("gate", address)
+    header = pages.chapter_header("gate", address)
+    assert f"src={address})" in header
+    assert "install the library first" in header
 
 
 def test_the_model_card_shows_official_figures_with_intervals_and_what_tiles(finished_run):

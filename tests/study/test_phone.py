@@ -70,8 +70,8 @@ def test_losses_are_in_numbers_and_in_words(manifests):
 
 def test_only_differences_beyond_doubt_are_said_to_be_there(manifests):
     assert phone.loss_sentence(manifests) == (
-        "On 600 held-out tiles of 300 groups, **1 of 9** differences have an interval without "
-        "zero: gate, AUROC, onnx: -0.050 (-0.080 to -0.020)."
+        "On 600 held-out tiles of 300 groups, differences clear of zero: **1 of 9** (gate, AUROC, "
+        "onnx: -0.050 (-0.080 to -0.020))."
     )
 
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import pytest
@@ -99,3 +100,12 @@ def test_names_of_rows_stand_beside_the_headings_of_columns(
     head = shown[0].partition("<thead>")[2].partition("</thead>")[0]
     rows = head.split("</tr>")[:-1]
     assert [re.findall(r"<th[^>]*>([^<]*)</th>", row) for row in rows] == rows_of_headings
+
+
+@pytest.mark.parametrize("said", [("", "A line."), ("A line.", "")], ids=["caption", "alt"])
+def test_a_figure_without_a_caption_or_an_alt_text_is_refused(tmp_path, said):
+    figure, _ = plt.subplots()
+    with pytest.raises(ValueError, match="caption and alt text must say something"):
+        Run(tmp_path, "gate", tiles=False).show_figure(figure, "line", *said)
+    plt.close(figure)
+    assert not list((tmp_path / "figures").iterdir())

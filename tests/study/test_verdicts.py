@@ -385,3 +385,9 @@ def test_the_chapters_run_without_a_network(simulated, monkeypatch, chapter):
         assert "C2 to C5: 1, 1, 1, 1, each the precision of Table 2" in said
         assert "2,066; 1,904; 1,477; 1,792 or 1,793" in said
         assert "solutions for all 16 cells: **1**" in said
+
+
+def test_numbers_of_a_list_have_as_many_digits_as_the_longest():
+    assert verdicts._shown([0.93, 0.92, 0.9, 0.93]) == "0.93, 0.92, 0.90, 0.93"
+    assert verdicts._shown([3, 3]) == "3, 3"
+    assert verdicts._shown([0.5, "none"]) == "0.5, none"

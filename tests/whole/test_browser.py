@@ -12,9 +12,10 @@ PAGES = [*contents(), "search"]
 """Those of the table of contents, and those that Sphinx adds."""
 START = "index"  # leads on to the first page
 WINDOWS = {
-    "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"},
-    "desk": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "phone": {"width": 360, "height": 740},
+    "desk": {"width": 1280, "height": 900},
 }
+FORMULA = "article .math"
 MOST_BYTES = 1_000_000  # of a page's first view, text compressed as hosts send it
 TEXT = {".html", ".js", ".css", ".json", ".svg"}
 
@@ -33,36 +34,52 @@ def test_every_page_is_among_those_looked_at(pages):
     assert built == {START, *PAGES}
 
 
+def settings_of(page, shape):
+    """A window for a page; of two pages that follow each other, one is dark and one is light."""
+    schemes = ["dark", "light"] if PAGES.index(page) % 2 else ["light", "dark"]
+    return {"viewport": WINDOWS[shape], "color_scheme": schemes[list(WINDOWS).index(shape)]}
+
+
 @pytest.mark.parametrize("shape", WINDOWS)
 @pytest.mark.parametrize("page", PAGES)
 def test_page_keeps_to_itself_is_light_accessible_and_fits_its_window(
     page, shape, site, pages, visit, axe, measured
 ):
-    window = visit(**WINDOWS[shape])
+    window = visit(**settings_of(page, shape))
     window.page.goto(f"{site}/{page}.html", wait_until="load")
     asked = {pages / urlparse(url).path.lstrip("/") for url in window.asked}
     bytes_of = weight([path for path in asked if path.is_file()])
     policy = window.page.locator("meta[http-equiv='Content-Security-Policy']")
     rules = dict(rule.split(" ", 1) for rule in policy.get_attribute("content").split("; "))
     found = violations(window.page, axe)
-    measured["pages"].setdefault(page, {})[shape] = {**bytes_of, "axe": found}
+    scheme = settings_of(page, shape)["color_scheme"]
+    measured["pages"].setdefault(page, {})[shape] = {**bytes_of, "scheme": scheme, "axe": found}
     assert bytes_of["sent"] < MOST_BYTES
     assert rules["script-src"].startswith("'self' ")
     assert "unsafe-inline" not in rules["script-src"]
     wide = window.page.evaluate("() => document.scrollingElement.scrollWidth")
-    assert wide <= WINDOWS[shape]["viewport"]["width"], "the page can be moved sideways"
+    assert wide <= WINDOWS[shape]["width"], "the page can be moved sideways"
     assert beyond_the_theme(found, window.page) == {}
+    if window.page.locator(FORMULA).count():
+        window.page.wait_for_selector("mjx-container mjx-math", state="attached")
+        assert "\\(" not in window.page.inner_text("article")
+        faulty = window.page.locator("mjx-merror, [data-mjx-error]")
+        assert faulty.count() == 0, faulty.all_inner_texts()
     assert window.foreign == []
     assert window.errors == []
 
 
-def test_formulas_are_set(site, visit):
+def test_there_are_formulas_to_be_set(pages):
+    page = (pages / "notebooks" / "attention.html").read_text(encoding="utf-8")
+    assert page.count('class="math notranslate') > 5
+
+
+def test_the_address_of_the_book_leads_to_its_first_page(site, visit):
     window = visit()
-    window.page.goto(f"{site}/notebooks/attention.html")
-    window.page.wait_for_selector("mjx-container mjx-math")
-    assert "\\(" not in window.page.inner_text("article")
-    faulty = window.page.locator("mjx-merror, [data-mjx-error]")
-    assert faulty.count() == 0, faulty.all_inner_texts()
+    window.page.goto(f"{site}/")
+    window.page.wait_for_url(f"{site}/{contents()[0]}.html")
+    assert window.foreign == []
+    assert window.errors == []
 
 
 def test_search_finds_a_word(site, visit):
