@@ -30,7 +30,7 @@ from birads_lib.devices import (
     training_strategy,
     visible_devices,
 )
-from birads_lib.errors import UsageError, one_of
+from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
 from birads_lib.networks import read_model, weights_digest
 from birads_lib.networks.ordinal import OrdinalCrossentropy, category_distance, predicted_category
@@ -283,12 +283,21 @@ def _one_epoch(
     return {"seconds": timer.seconds, **row}
 
 
+LATEST, BEST = "latest", "best"
+
+
 class _Progress:
-    """Where a training stands: model, history, best epoch. On disk after each epoch."""
+    """Where a training stands: model, history, best epoch. On disk after each epoch.
+
+    Of the latest and of the best network there are two files each, written by turns; the record
+    names one of each, and is written last. So a kill at any moment leaves a record whose files
+    are whole.
+    """
 
     def __init__(self, path: Path, key: str, model: keras.Model):
         self.path, self.key, self.model = path, key, model
         self.history: list[dict[str, float]] = []
+        self.files: dict[str, Path] = {}
 
     @classmethod
     def resume(
@@ -302,12 +311,13 @@ class _Progress:
     ) -> _Progress:
         """Load the checkpoint of the same training, or compile the fresh model."""
         state = cls(path, key, model)
-        if state.record.exists() and state.latest.exists() and state.best.exists():
-            saved = read_json(state.record)
-            if saved["key"] == key and saved["latest"] == sha256(state.latest):
-                state.history = saved["history"]
-                state.model = keras.saving.load_model(state.latest)
-                return state
+        if saved := state.saved():
+            state.history = saved["history"]
+            state.files = {
+                role: path.parent / file["name"] for role, file in saved["files"].items()
+            }
+            state.model = keras.saving.load_model(state.files[LATEST], safe_mode=True)
+            return state
         if recipe.freeze_epochs:  # compiled anew when it is thawed, so that nothing is shared
             freeze(model)
             compile_for(model, recipe.frozen, steps)
@@ -317,13 +327,25 @@ class _Progress:
             compile_for(model, recipe, steps)
         return state
 
-    @property
-    def latest(self) -> Path:
-        return self.path.with_suffix(".latest.keras")
+    def saved(self) -> dict[str, Any] | None:
+        """The record, if it is of this training and its files are as they were written."""
+        try:
+            found = read_json(self.record)
+            files = [found["files"][role] for role in (LATEST, BEST)]
+            whole = all(sha256(self.path.parent / f["name"]) == f["sha256"] for f in files)
+            return found if whole and found["key"] == self.key and found["history"] else None
+        except (DataError, KeyError, OSError, TypeError):
+            return None  # no record, or none that can be used: the training begins anew
 
-    @property
-    def best(self) -> Path:
-        return self.path.with_suffix(".best.keras")
+    def slots(self, role: str) -> list[Path]:
+        """The two files that take turns in a role."""
+        return [self.path.with_suffix(f".{role}.{turn}.keras") for turn in (0, 1)]
+
+    def save(self, role: str) -> None:
+        """Write the model as it is now, beside the file that the record names."""
+        first, second = self.slots(role)
+        self.files[role] = second if self.files.get(role) == first else first
+        save_model(self.model, self.files[role])
 
     @property
     def record(self) -> Path:
@@ -346,20 +368,20 @@ class _Progress:
                 f"{len(self.history) + 1}; give a smaller learning rate than {recipe.learning_rate}"
             )
         self.history.append({"epoch": len(self.history) + 1, **row})
-        save_model(self.model, self.latest)
+        self.save(LATEST)
         if self.best_epoch == len(self.history):
             with _averaged(self.model, recipe):
-                save_model(self.model, self.best)
-        saved = {"key": self.key, "history": self.history, "latest": sha256(self.latest)}
-        write_json(self.record, saved)
+                self.save(BEST)
+        files = {role: {"name": p.name, "sha256": sha256(p)} for role, p in self.files.items()}
+        write_json(self.record, {"key": self.key, "history": self.history, "files": files})
 
     def finish(self) -> Trained:
-        self.model = read_model(self.best)
+        self.model = read_model(self.files[BEST])
         _let_learn(_backbones(self.model), True)  # they were frozen if the best epoch was early
         save_model(self.model, self.path)
         digest = weights_digest(self.model)
         describe_model(self.path, self.key, self.history, digest)
-        for leftover in (self.record, self.latest, self.best):
+        for leftover in (self.record, *self.slots(LATEST), *self.slots(BEST)):
             leftover.unlink(missing_ok=True)
         return Trained(self.model, pd.DataFrame(self.history), digest, reused=False)
 
@@ -557,12 +579,12 @@ def _training_key(
 
 
 def _finished(path: Path, key: str) -> Trained | None:
-    description = path.with_suffix(".json")
-    if not (path.exists() and description.exists()):
-        return None
-    described = read_json(description)
-    if described["key"] != key or described["file"] != sha256(path):
-        return None
-    model = read_model(path)
-    history = pd.DataFrame(described["history"])
-    return Trained(model, history, described["weights"], reused=True)
+    """The training's own network, if it is there as it was described; else ``None``."""
+    try:
+        described = read_json(path.with_suffix(".json"))
+        if described["key"] != key or described["file"] != sha256(path):
+            return None
+        history = pd.DataFrame(described["history"])
+        return Trained(read_model(path), history, described["weights"], reused=True)
+    except (DataError, KeyError, OSError, TypeError):
+        return None  # no description, or none that can be used: it is trained again

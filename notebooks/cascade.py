@@ -54,9 +54,7 @@ store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
 # tiles looked like, in three ranges, so that a picture of another kind can be recognised.
 
 # %%
-parts = {
-    name: read_model(run.models / f"{name}.keras") for name in ("autoencoder", "gate", "scorer")
-}
+parts = {name: read_model(run.model_file(name)) for name in ("autoencoder", "gate", "scorer")}
 about = {"profile": run.path.name, "data": store.digest, "simulated": store.simulated}
 familiar = Familiarity.of(store.subset(split == TRAIN).images)
 cascade = Cascade(**parts, threshold=THRESHOLD, about=about, familiar=familiar)
@@ -128,7 +126,7 @@ flow = pd.DataFrame(
 run.show_table(flow, "flow", "What reaches the second stage.", thousands=",")
 
 # %% tags=["hide-input"]
-alone = pd.read_parquet(run.predictions / "gate.parquet").set_index("tile")["gate"]
+alone = run.read_predictions("gate").set_index("tile")["gate"]
 moved = (alone.loc[predictions["tile"]].to_numpy() >= THRESHOLD) != passed
 run.say(
     "In its own chapter the gate read denoised tiles as they are stored, in whole grey levels; the "

@@ -32,7 +32,6 @@ ASIDE = 0.1  # share of the other training records, at random, kept for the chap
 
 # %% tags=["hide-input"]
 import numpy as np
-import pandas as pd
 
 from birads_lib import explain, metrics
 from birads_lib.labels import CODES, LESION_CODES
@@ -44,7 +43,7 @@ from birads_lib.tiles.resizing import resize_tiles
 figures.use_style()
 run = Run(RUN, "explanations", SEED)
 store, split = run.store, run.split(VALIDATION, ASIDE).to_numpy()
-scorer = read_model(run.models / "scorer.keras")
+scorer = read_model(run.model_file("scorer"))
 layers = {layer.name for layer in scorer.layers}
 ATTENTION, GRAD_CAM = "attention", "Grad-CAM"  # names of the two maps
 if explain.SPATIAL not in layers:
@@ -67,7 +66,7 @@ candidates = np.flatnonzero((split == "held-out") & (store.table["label"] > 0))
 chosen = np.sort(np.random.default_rng(SEED).permutation(candidates)[:TILES])
 table = store.table.iloc[chosen]
 label, group = table["label"].to_numpy(), table["group"].to_numpy()
-stored = pd.read_parquet(run.predictions / "scorer.parquet").set_index("tile")
+stored = run.read_predictions("scorer").set_index("tile")
 predicted = stored.loc[table["tile"], list(LESION_CODES)].to_numpy().argmax(axis=1)
 
 # %%

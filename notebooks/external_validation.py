@@ -86,7 +86,7 @@ predictions = run.save_predictions(
 
 # %%
 judges = {
-    "internal held-out": pd.read_parquet(run.predictions / "cascade.parquet"),
+    "internal held-out": run.read_predictions("cascade"),
     "external": predictions,
 }
 gate = {name: metrics.evaluate(table, "gate") for name, table in judges.items()}

@@ -33,8 +33,8 @@ from birads_lib.study.run import Run
 
 figures.use_style()
 run = Run(RUN, "paper_audit", SEED)
-gate = pd.read_parquet(run.predictions / "gate.parquet")
-scorer = pd.read_parquet(run.predictions / "scorer.parquet")
+gate = run.read_predictions("gate")
+scorer = run.read_predictions("scorer")
 ours = {
     "gate": metrics.evaluate(gate, "gate"),
     "scorer": metrics.evaluate(scorer, "scorer"),

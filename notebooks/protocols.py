@@ -84,7 +84,7 @@ if left_out := [PARTS[part] for part in PARTS if part not in complete]:
     )
 
 # %%
-gate, scorer = (read_model(run.models / f"{name}.keras") for name in ("gate", "scorer"))
+gate, scorer = (read_model(run.model_file(name)) for name in ("gate", "scorer"))
 denoised = run.denoised()
 scores = pd.DataFrame({"gate": apply_network(gate, denoised)[:, 0]})
 scores[list(LESION_CODES)] = np.nan
@@ -94,7 +94,7 @@ scores.loc[infected, list(LESION_CODES)] = apply_network(scorer, denoised.where(
 # %%
 def judged_by(stage, model, part):
     if part == "held-out":
-        return pd.read_parquet(run.predictions / f"{stage}.parquet")
+        return run.read_predictions(stage)
     rows = (split == part).to_numpy() & (infected | (stage == "gate"))
     facts = {"stage": stage, "split": part, "protocol": PARTS[part], "threshold": THRESHOLD}
     name, model = f"protocols_{stage}_{part}", weights_digest(model)
@@ -270,7 +270,7 @@ def probe(name, among=True, of=""):
 probes = {name: probe(name) for name in PROBES}
 
 # %% tags=["hide-input"]
-official = pd.read_parquet(run.predictions / "gate.parquet")
+official = run.read_predictions("gate")
 judged = {name: metrics.evaluate(t, "gate")["overall"]["auroc"] for name, t in probes.items()}
 compared = {name: metrics.mcnemar(official, t, "gate") for name, t in probes.items()}
 run.show_table(

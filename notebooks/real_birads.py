@@ -136,7 +136,7 @@ if assessed.source == DRAWN:
 # network from there, with turned tiles, at the full price of each epoch.
 
 # %%
-scorer = read_model(run.models / "scorer.keras")
+scorer = read_model(run.model_file("scorer"))
 backbone, head = split_at_features(scorer)
 rows = np.flatnonzero(parts != "")
 shown = ImageRows(tiles, rows)
@@ -186,7 +186,7 @@ official = (store.table["origin"].iloc[judged] != "training").all()
 names = store.table["tile"].iloc[judged]
 judges = "held-out tiles" if official else "tiles of the validation part"
 if official:
-    stored = pd.read_parquet(run.predictions / "scorer.parquet").set_index("tile")
+    stored = run.read_predictions("scorer").set_index("tile")
     classes = stored.loc[names, list(LESION_CODES)].to_numpy()
 else:
     classes = apply_network(scorer, tiles[judged])

@@ -35,7 +35,7 @@ from birads_lib.report import words, write_report
 from birads_lib.report.calibration import calibration_of
 from birads_lib.report.reading import MOST, read_inputs, size_remarks
 from birads_lib.study.figures_explain import overlay
-from birads_lib.study.ledger import LEDGER, METRICS
+from birads_lib.study.written import LEDGER, METRICS
 from birads_lib.tiles.layout import TILE
 
 LIFT = 10  # grey levels that the autoencoder adds

@@ -337,6 +337,45 @@ def test_resumed_training_ends_with_the_weights_of_an_unbroken_one(
     )
 
 
+@pytest.mark.parametrize(("writes", "whole"), [(2, 0), (3, 1), (4, 1), (5, 1), (6, 2), (7, 2)])
+def test_a_stop_between_the_writes_of_a_checkpoint_loses_one_epoch_at_most(
+    writes, whole, recipe, scripted, tmp_path, monkeypatch
+):
+    run, path, written = scripted([0.9, 0.5, 0.7]), tmp_path / "toy.keras", []
+
+    def counted(write):
+        def then_stopped(*arguments):
+            write(*arguments)
+            written.append(1)
+            if len(written) == writes:
+                raise KeyboardInterrupt
+
+        return then_stopped
+
+    with monkeypatch.context() as patched:
+        for name in ("save_model", "write_json"):
+            patched.setattr(training, name, counted(getattr(training, name)))
+        with pytest.raises(KeyboardInterrupt):
+            train(small_network, *parts(), recipe, path)
+    run.clear()
+    trained = train(small_network, *parts(), recipe, path)
+    assert run == list(range(whole + 1, EPOCHS + 1))
+    assert weights_are(trained.model, 2), "the best epoch's"
+    assert {p.name for p in tmp_path.iterdir()} == {"toy.keras", "toy.json"}
+
+
+@pytest.mark.parametrize("damage", ["{}", "[]", '"x"', '{"key"', "", '{"files": {"latest": 1}}'])
+def test_a_record_that_cannot_be_used_means_another_training(damage, recipe, scripted, tmp_path):
+    run, path = scripted([0.9, 0.5, 0.7]), tmp_path / "toy.keras"
+    train(small_network, *parts(), recipe, path)
+    run.clear()
+    for record in ("toy.json", "toy.resume.json"):
+        (tmp_path / record).write_text(damage)
+    assert not train(small_network, *parts(), recipe, path).reused
+    assert run == [1, 2, 3]
+    assert train(small_network, *parts(), recipe, path).reused
+
+
 def test_checkpoint_of_another_training_is_not_taken_up(recipe, scripted, tmp_path, monkeypatch):
     path = tmp_path / "toy.keras"
     run = scripted([0.9, 0.5, 0.7])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Sized
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,12 @@ import keras
 
 from birads_lib.errors import DataError, UsageError
 from birads_lib.pretrained import IMAGENET, Weights, check_weights
+
+UNREADABLE = (
+    AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, TypeError,
+    ValueError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What Keras raises of a file that is not there, damaged, or of layers that it does not know."""
 
 
 def build_backbone(
@@ -75,7 +83,7 @@ def _with_weights_file(
     model = build(input_shape=input_shape, weights=None, include_top=False, **options)
     try:
         if path.suffix == ".keras":
-            model.set_weights(read_model(path).get_weights())
+            model.set_weights(_load(path).get_weights())
         else:
             model.load_weights(path)
     except (ValueError, OSError, KeyError, TypeError) as error:
@@ -91,7 +99,20 @@ def read_model(path: Path) -> keras.Model:
     """Read a ``.keras`` file, uncompiled; code that a file might carry is refused.
 
     The layers of this package are known by the time it is called, whatever the file holds.
+
+    Raises:
+        DataError: The file is missing or damaged, or holds what is no network of known layers.
     """
+    try:
+        return _load(path)
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"{path}: no network that can be read ({reason}); take the file as it was written"
+        ) from None
+
+
+def _load(path: Path) -> keras.Model:
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 

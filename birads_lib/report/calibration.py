@@ -9,7 +9,7 @@ from typing import Any
 from birads_lib.cascade import DESCRIPTION
 from birads_lib.errors import DataError
 from birads_lib.files import read_json, sha256
-from birads_lib.study.ledger import LEDGER, METRICS
+from birads_lib.study.written import LEDGER, METRICS
 
 PLACE = Path("models/cascade")
 """Where a cascade lies in its run."""

@@ -22,8 +22,8 @@ from birads_lib.study.cards import (
     published_data_card,
     published_model_card,
 )
-from birads_lib.study.ledger import STORES
 from birads_lib.study.profiles import CHAPTERS, NOTEBOOKS
+from birads_lib.study.written import STORES
 from birads_lib.tiles.store import TileStore
 
 DOWNLOADS = "downloads"

@@ -26,8 +26,8 @@ from birads_lib.study.built import (
     BuiltScorer,
     read,
 )
-from birads_lib.study.ledger import SWEPT
 from birads_lib.study.profiles import KAGGLE
+from birads_lib.study.written import SWEPT
 from birads_lib.tiles import layout
 from birads_lib.tiles.store import TileStore
 

@@ -24,6 +24,7 @@ from birads_lib.study import profiles
 from birads_lib.study.machine import timed_step
 from birads_lib.study.notebooks import declared_parameters, read_chapter, run_chapter
 from birads_lib.study.profiles import CHAPTERS, DATA, NEEDS, NOTEBOOKS, Profile
+from birads_lib.study.written import noted
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -108,13 +109,14 @@ class Study:
         return {name: sha256(path) for name, path in places if path.is_file()}
 
     def run_chapter(self, chapter: str) -> None:
-        """Run one chapter into the run's folder."""
-        run_chapter(
-            NOTEBOOKS / f"{chapter}.py",
-            self.run / "notebooks" / f"{chapter}.ipynb",
-            self.parameters(chapter),
-            self.run / "figures",
-        )
+        """Run one chapter into the run's folder, and note what it wrote."""
+        with noted(self.run, chapter):
+            run_chapter(
+                NOTEBOOKS / f"{chapter}.py",
+                self.run / "notebooks" / f"{chapter}.ipynb",
+                self.parameters(chapter),
+                self.run / "figures",
+            )
 
     def help_chapter(self, chapter: str) -> None:
         """Run a chapter on a host that is not the chief, for the training they share.

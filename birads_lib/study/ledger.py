@@ -20,28 +20,35 @@ from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, summarise
 from birads_lib.study.ablations import read_results
 from birads_lib.study.sweep_scores import recomputed
-from birads_lib.tiles.store import META, TABLE, TileStore, verify_store
+from birads_lib.study.written import (
+    AGAIN,
+    LEDGER,
+    METRICS,
+    STORES,
+    SWEPT,
+    changed_since,
+    files_of,
+    remedy,
+)
+from birads_lib.tiles.store import TileStore, verify_store
 
-LEDGER = "results/ledger.json"
-METRICS = "results/metrics.json"
-STORES = ("store", "external/store")
-SWEPT = "sweep_"
-"""How the files of a sweep begin, which runs after the study and answers for itself."""
 OF_A_RECORD = ("stage", "protocol", "split")
 """With the seed, what tells one record of metrics from another."""
 ROUNDING = 1e-6  # by which a probability may leave 0 to 1
-AGAIN = "run `birads study` again"
-STAMPS = "stamps"
-"""Folder whose files say which steps are done."""
-FOLDERS = ("models", "predictions", "figures", "results", "notebooks", "tiles")
 
 
 def write_results(run: str | os.PathLike[str]) -> None:
-    """Compute ``results/metrics.json`` from the predictions, then ``results/ledger.json``."""
+    """Compute ``results/metrics.json`` from the predictions, then ``results/ledger.json``.
+
+    Raises:
+        DataError: A file is not as the chapter that wrote it left it, or there are no predictions.
+    """
     folder = Path(run)
+    if changed := changed_since(folder):
+        raise DataError(f"{_first_of(changed)}; {remedy(folder)}")
     write_json(folder / METRICS, metrics_of(folder))
     stores = {name: TileStore.open(path).digest for name, path in _stores(folder).items()}
-    files = {name: sha256(path) for name, path in _files(folder).items()}
+    files = {name: sha256(path) for name, path in files_of(folder).items()}
     listed = {"run": folder.name, "data": stores[STORES[0]], "stores": stores, "files": files}
     write_json(folder / LEDGER, listed)
 
@@ -90,8 +97,7 @@ def refuse_changed(run: str | os.PathLike[str]) -> None:
     folder = Path(run)
     found = _other_files(folder, _read_ledger(folder)["files"])
     if found:
-        more = f", and {len(found) - 1} more" if found[1:] else ""
-        raise DataError(f"{found[0]}{more}; remove {folder / STAMPS} and {AGAIN}")
+        raise DataError(f"{_first_of(found)}; {remedy(folder)}")
 
 
 def _other_stores(
@@ -113,7 +119,7 @@ def _other_files(folder: Path, listed: Mapping[str, str]) -> list[str]:
             found.append(f"{path}: missing")
         elif sha256(path) != digest:
             found.append(f"{path}: changed since the run")
-    unlisted = _files(folder).keys() - listed.keys()
+    unlisted = files_of(folder).keys() - listed.keys()
     return found + [f"{folder / name}: not written by the run" for name in sorted(unlisted)]
 
 
@@ -187,13 +193,13 @@ def differing_records(
         if name not in old or name not in new:
             found.append(f"{name}: {'not written' if name in new else 'no such predictions'}")
         elif changed := _changed_values(old[name], new[name]):
-            found.append(f"{name}: not what the predictions give: {_first_of(changed)}")
+            found.append(f"{name}: not what the predictions give: {_first_of(changed, ' values')}")
     return found
 
 
-def _first_of(changed: Sequence[str]) -> str:
-    more = f", and {len(changed) - 1} more values" if changed[1:] else ""
-    return f"{changed[0]}{more}"
+def _first_of(lines: Sequence[str], what: str = "") -> str:
+    """The first of some lines, and how many more ``what`` there are."""
+    return lines[0] + (f", and {len(lines) - 1} more{what}" if lines[1:] else "")
 
 
 def _name(record: Mapping[str, Any]) -> str:
@@ -251,7 +257,11 @@ def _changed_scores(path: Path, said: Mapping[str, Any]) -> list[str]:
         changed = _changed_values(_by_name(said), _by_name(recomputed(said, table)))
     except (StudyError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         return [f"{path}: does not go with its predictions ({type(error).__name__}: {error})"]
-    return [f"{path}: not what the predictions give: {_first_of(changed)}"] if changed else []
+    return (
+        [f"{path}: not what the predictions give: {_first_of(changed, ' values')}"]
+        if changed
+        else []
+    )
 
 
 def _by_name(swept: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,17 +276,3 @@ def _by_name(swept: Mapping[str, Any]) -> dict[str, Any]:
 def _stores(folder: Path) -> dict[str, Path]:
     """The run's stores that are there, by name."""
     return {name: folder / name for name in STORES if (folder / name).is_dir()}
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Files that a run answers for, by their path within it; a store answers for its images."""
-    paths = [path / name for path in _stores(folder).values() for name in (META, TABLE)]
-    paths += [path for name in FOLDERS for path in sorted((folder / name).rglob("*"))]
-    found = {path.relative_to(folder): path for path in paths if path.is_file()}
-    return {
-        place.as_posix(): path
-        for place, path in found.items()
-        if place != Path(LEDGER)
-        and not place.name.startswith(SWEPT)
-        and not any(part.startswith(".") for part in place.parts)
-    }

@@ -18,10 +18,11 @@ from IPython.display import HTML, Image, Markdown, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from birads_lib.files import sha256, whole_file, write_json
+from birads_lib.files import read_parquet, sha256, whole_file, write_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import GRADE_SCORES, check_predictions, columns_of
 from birads_lib.study.outputs import FIGURE_KEY, MAP, MAP_TITLE, OF_THE_PAPER, TABLE_KEY
+from birads_lib.study.written import AGAIN, check_written
 from birads_lib.tiles.phantom import PhantomTruth
 from birads_lib.tiles.splits import make_splits
 from birads_lib.tiles.store import ImageRows, TileStore, load_array, streamed
@@ -87,8 +88,39 @@ class Run:
         return self.path / "tiles" / "denoised.npy"
 
     def denoised(self) -> ImageRows:
-        """The denoised tiles, uint8 (N, S, S), in the store's order, read as they are needed."""
+        """The denoised tiles, uint8 (N, S, S), in the store's order, read as they are needed.
+
+        Raises:
+            DataError: They are missing, or not as the chapter wrote them.
+        """
+        check_written(self.path, self.denoised_path)
         return streamed(load_array(self.denoised_path))
+
+    def read_predictions(self, name: str) -> pd.DataFrame:
+        """A table of predictions that a chapter before this one wrote.
+
+        Args:
+            name: File name without ending.
+
+        Raises:
+            DataError: It is missing, unreadable, or not as it was written.
+        """
+        path = self.predictions / f"{name}.parquet"
+        check_written(self.path, path)
+        return read_parquet(path, AGAIN)
+
+    def model_file(self, name: str) -> Path:
+        """File of a network that a chapter before this one trained.
+
+        Args:
+            name: File name without ending.
+
+        Raises:
+            DataError: It is not as it was written.
+        """
+        path = self.models / f"{name}.keras"
+        check_written(self.path, path)
+        return path
 
     def save_predictions(
         self, name: str, tiles: pd.DataFrame, scores: pd.DataFrame, **facts: Any

@@ -33,7 +33,7 @@ from watch import watched
 from birads_lib.errors import DataError
 from birads_lib.metrics import PREDICTION_COLUMNS, summarise
 from birads_lib.study import ledger
-from birads_lib.study.ledger import LEDGER, METRICS
+from birads_lib.study.written import LEDGER, METRICS
 from birads_lib.tiles import TileStore, cbis_labels
 from birads_lib.tiles.cbis_labels import CASE_FILES
 from birads_lib.tiles.store import COLUMNS, writing_store

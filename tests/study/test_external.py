@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from birads_lib.recalibration import METHODS, OUTCOMES
-from birads_lib.study import figures_external, ledger
+from birads_lib.study import figures_external, ledger, written
 from birads_lib.study.external import draw_tiles, external_store, simulated_mark
 from birads_lib.study.run import Run
 from birads_lib.tiles import TileStore, merge_ddsm10
@@ -100,7 +100,7 @@ def test_without_a_word_the_mark_goes_by_the_runs_tiles(shown, simulated_run):
 def test_a_changed_external_tile_is_found_by_verify(small_set, tmp_path, flip_byte):
     source = small_set.write(tmp_path / "set")
     run = Run(tmp_path / "run", "gate")
-    for place in ledger.STORES:
+    for place in written.STORES:
         merge_ddsm10(source, run.path / place)
     facts = {"stage": "gate", "split": "held-out", "protocol": "official"}
     scores = pd.DataFrame({"gate": np.linspace(0, 1, len(run.store))})

@@ -10,7 +10,8 @@ from birads_lib.cli import main
 from birads_lib.errors import DataError
 from birads_lib.files import note_digest, read_json, sha256, write_json
 from birads_lib.study import book
-from birads_lib.study.ledger import LEDGER, refuse_changed, verify_run, write_results
+from birads_lib.study.ledger import refuse_changed, verify_run, write_results
+from birads_lib.study.written import LEDGER
 from birads_lib.tiles import TileStore, merge_ddsm10
 from birads_lib.tiles.store import IMAGES, META, TABLE, verify_store
 

@@ -9,7 +9,7 @@ import pytest
 
 from birads_lib.files import read_json
 from birads_lib.study import machine
-from birads_lib.study.ledger import FOLDERS
+from birads_lib.study.written import FOLDERS
 
 HOLDS = 300_000_000  # bytes
 HUNGRY = f"import time; held = bytearray(b'x' * {HOLDS}); time.sleep(3 * {machine.LOOKED})"
