@@ -8,7 +8,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,7 +18,8 @@ from typing import Any
 
 from birads_lib.devices import DISTRIBUTE, DISTRIBUTIONS, HOSTS, chosen_distribution, read_member
 from birads_lib.errors import ChapterError, DataError, StudyError, UsageError, one_line
-from birads_lib.files import only_one
+from birads_lib.files import one_of_several, only_one
+from birads_lib.processes import run_whole
 
 DONE, FAILED, MISUSED = 0, 1, 2
 REFUSED = "BIRADS_REFUSED"
@@ -30,7 +30,10 @@ UNUSABLE_PATH = {
 }  # fmt: skip
 """Errors of the system that another path would mend."""
 LOCK = Path("_build") / "study.lock"
+STEPS_LOCK = Path("_build") / "steps.lock"
+"""Held by every step that runs, so that none of a study that was killed works on unseen."""
 ALREADY = "a study or a sweep is running in this folder; wait for it or stop it"
+LEFT_BEHIND = "a step of an earlier study is still running in this folder; wait for it or stop it"
 CLUSTERS = ("slurm", "kubernetes")
 MOST_CORES, MOST_PORT = 4096, 65_535
 NOTICE = "Research software, not a medical device."
@@ -43,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _settle_output()
     try:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _stop)
+            for ending in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(ending) != signal.SIG_IGN:  # as under nohup
+                    signal.signal(ending, _stop)
         parsed = _parser().parse_args(arguments)
         code = parsed.handler(parsed)
         sys.stdout.flush()
@@ -359,10 +364,12 @@ def _snakemake(
         *config,
     ]
     with only_one(LOCK, ALREADY) as lock, tempfile.TemporaryDirectory(prefix="birads-") as folder:
+        with only_one(STEPS_LOCK, LEFT_BEHIND):
+            pass
         refused = Path(folder) / "refused"
         told = {**environment(), REFUSED: str(refused)}
         # The lock is held until the graph's own process has ended as well.
-        if not subprocess.run(command, env=told, check=False, pass_fds=(lock,)).returncode:
+        if not run_whole(command, env=told, pass_fds=(lock,)):
             return DONE
         return MISUSED if refused.exists() else FAILED
 
@@ -417,7 +424,8 @@ def _sweep_group(study: Any, sweep: Any, options: argparse.Namespace) -> int:
     print(f"{study.run.name}: sweep {sweep.name}, group {options.group}", flush=True)
     if options.distribute:
         os.environ[DISTRIBUTE] = options.distribute  # for the notebook's own process
-    run_group_notebook(study, sweep, options.group, options.seeds)
+    with one_of_several(STEPS_LOCK):
+        run_group_notebook(study, sweep, options.group, options.seeds)
     found = failures(Run(study.run, sweep.name), sweep.group(options.group))
     for member, reason in found.items():
         print(f"birads: sweep {sweep.name}: {member} failed: {reason}", file=sys.stderr)
@@ -468,7 +476,14 @@ def _step(options: argparse.Namespace) -> int:
     if options.stamp and options.stamp != stamp:
         raise ChapterError(f"{step}: its sources changed while the study ran; run it again")
     print(f"{study.run.name}: {step}", flush=True)
-    drop_stamps(study, step)
+    with one_of_several(STEPS_LOCK):
+        drop_stamps(study, step)
+        _do_step(study, step)
+        put_stamp(stamp)
+    return DONE
+
+
+def _do_step(study: Any, step: str) -> None:
     if step == "data":
         if study.data is None:
             _write_simulated(study)
@@ -482,8 +497,6 @@ def _step(options: argparse.Namespace) -> int:
             build_book(study.run)
     else:
         study.run_chapter(step)
-    put_stamp(stamp)
-    return DONE
 
 
 def _write_simulated(study: Any) -> None:

@@ -216,7 +216,7 @@ def localisation_table(figures: Mapping[str, dict[str, dict[str, Figure]]]) -> p
     """
     rows = {
         (tiles, name): {
-            (score, column): metrics.in_words(shown)
+            (score, column): metrics.in_words(shown, ".4f" if column.startswith("less ") else ".3f")
             for score, of_maps in by_score.items()
             for column, shown in _columns(of_maps[name]).items()
         }

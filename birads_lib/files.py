@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from birads_lib.errors import DataError, DiskFullError
 
@@ -382,10 +382,22 @@ def only_one(path: Path, already: str) -> Iterator[int]:
     Raises:
         DataError: Another process holds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
+    with _lockable(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(f"{path}: {already}") from None
         yield file.fileno()
+
+
+@contextmanager
+def one_of_several(path: Path) -> Iterator[None]:
+    """Hold a file together with others that do so; ``only_one`` is refused it meanwhile."""
+    with _lockable(path) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def _lockable(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open(path, "ab")

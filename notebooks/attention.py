@@ -266,7 +266,7 @@ balanced = metrics.in_words(scores["overall"]["balanced_accuracy"])
 lesion_type, pathology = (metrics.in_words(figure) for figure in questions.values())
 of_type, of_pathology = (max(share.mean(), 1 - share.mean()) for share in (actual % 2, actual // 2))
 run.say(
-    f"Balanced accuracy over four classes: **{balanced}** (chance .25). Lesion type right: "
+    f"Balanced accuracy over four classes: **{balanced}** (chance 0.25). Lesion type right: "
     f"{lesion_type}, where the best constant answer has {of_type:.3f}; pathology right: "
     f"{pathology}, where it has {of_pathology:.3f}."
 )

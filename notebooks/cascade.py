@@ -26,7 +26,7 @@ THRESHOLD = 0.5  # least gate probability that is scored
 VALIDATION = 0.1  # share of the training tiles, by group, that steered
 ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
 SCAN = "P_00820_LEFT_CC"  # the real scan shown; a malignant mass, BI-RADS 5
-SCAN_STRIDE = 100  # px of .1 mm between windows
+SCAN_STRIDE = 100  # px of 0.1 mm between windows
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -131,7 +131,7 @@ moved = (alone.loc[predictions["tile"]].to_numpy() >= THRESHOLD) != passed
 run.say(
     "In its own chapter the gate read denoised tiles as they are stored, in whole grey levels; the "
     f"cascade hands them on unrounded. **{moved.sum():,} of {len(moved):,}** tiles lie on the "
-    "other side of the threshold here, so the two chapters' counts may differ by that many."
+    "other side of the threshold here; by no more can the two chapters' counts differ."
 )
 
 # %%
@@ -143,7 +143,7 @@ bound = paper.FIGURE_5[1, 1] / paper.FIGURE_5[1].sum()
 run.say(
     f"Of the infected held-out tiles, **{metrics.in_words(end_to_end)}** end in their right "
     f"category. Balanced accuracy over five classes: "
-    f"{metrics.in_words(overall['balanced_accuracy'])} (chance .2), with "
+    f"{metrics.in_words(overall['balanced_accuracy'])} (chance 0.2), with "
     f"{metrics.intervals_in_words(scores)}. For the paper, its gate alone bounds the share of "
     f"infected tiles that can end right at {bound:.4f}."
 )
@@ -286,7 +286,7 @@ run.save_results(
 #
 # Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
 #
-# **1.** Lower `THRESHOLD` to .2. Which cells of the five-class matrix gain, which lose?
+# **1.** Lower `THRESHOLD` to 0.2. Which cells of the five-class matrix gain, which lose?
 #
 # :::{dropdown} Solution
 # ```python

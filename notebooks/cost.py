@@ -134,7 +134,7 @@ if costs.backbone_frozen(run.models / "scorer.keras"):
 run.say(
     f"On this machine a float32 matrix product reaches **{peaks.operations / 1e9:,.0f} GFLOP/s** "
     f"and a copy **{peaks.bandwidth / 1e9:,.0f} GB/s**; below "
-    f"{peaks.operations / peaks.bandwidth:,.0f} operations a byte memory is the limit."
+    f"{peaks.operations / peaks.bandwidth:,.1f} operations a byte memory is the limit."
 )
 
 # %% [markdown]

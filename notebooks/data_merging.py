@@ -52,8 +52,8 @@ run = Run(RUN, "data_merging", SEED)
 # ## From seven files to one store
 #
 # The five training files are TFRecords. The held-out tiles come as two NumPy arrays that the
-# data set's description calls wrongly divided: `test10` holds masses only, `cv10` hardly
-# anything but calcifications. The paper says that they must be combined (section III.5).
+# data set's description calls wrongly divided: of lesions, `test10` holds masses only, `cv10`
+# hardly anything but calcifications. The paper says that they must be combined (section III.5).
 # `merge_tiles` reads all seven, checks the checksum, image size and label of every record, and
 # keeps for each tile where it came from.
 #

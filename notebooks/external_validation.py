@@ -375,7 +375,7 @@ run.save_results(
 # Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things). Both need
 # simulated external tiles.
 #
-# **1.** Set `POSITIVES` to .1. Which figures in the first table move, and which do not?
+# **1.** Set `POSITIVES` to 0.1. Which figures in the first table move, and which do not?
 #
 # :::{dropdown} Solution
 # Set it in a copy of the run and run the chapter again; the column of internal tiles stays as it

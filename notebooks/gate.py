@@ -227,7 +227,7 @@ run.save_results(
 # %% [markdown]
 # ## Check yourself
 #
-# **A gate has a sensitivity and a specificity of .96. Is .96 of its alarms right, too?**
+# **A gate has a sensitivity and a specificity of 0.96. Is 0.96 of its alarms right, too?**
 #
 # :::{dropdown} Answer
 # Only where half of the tiles are infected. Precision compares hits with false alarms, and false
@@ -255,7 +255,7 @@ run.save_results(
 #
 # Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
 #
-# **1.** The paper's gate has sensitivity and specificity of .96. What precision would it have
+# **1.** The paper's gate has sensitivity and specificity of 0.96. What precision would it have
 # where one tile in a hundred is infected? Check with `metrics.class_figures`.
 #
 # :::{dropdown} Solution

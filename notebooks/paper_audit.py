@@ -265,8 +265,8 @@ run.show_table(
 fitting = arithmetic.fitting_totals()
 alike = rates == [round(100 * rate) for rate in paper.TABLE_2["Precision"]]
 run.say(
-    f"Percentages that remain, C2 to C5: {', '.join(str(len(left)) for left in percents)}"
-    f"{', each the precision of Table 2' if alike else ''}. Totals that remain for them: "
+    f"How many percentages remain, C2 to C5: {', '.join(str(len(left)) for left in percents)}"
+    f"{'; each is the precision of Table 2' if alike else ''}. Totals that remain for them: "
     f"{'; '.join(' or '.join(f'{total:,}' for total in fits) for fits in fitting)}. With the sum "
     f"of {paper.INFECTED:,}, solutions for all {paper.TABLE_1.size} cells: **{len(solutions)}**."
 )
@@ -400,7 +400,7 @@ run.save_results(
 #
 # Where the code goes: [how to try things](data_merging.ipynb#how-to-try-things).
 #
-# **1.** Show by hand that only T = 2,066 gives column C2 with p = .93.
+# **1.** Show by hand that only T = 2,066 gives column C2 with p = 0.93.
 #
 # :::{dropdown} Solution
 # The diagonal wants $0.93\,T$ to round to 1,921, so $1920.5 \le 0.93\,T < 1921.5$, or

@@ -99,7 +99,7 @@ label = store.table["label"][lesions].map(dict(enumerate(titles, 1)))
 run.show_table(
     pd.crosstab([parts[lesions], label.rename("class")], assessed.grades[lesions]),
     "birads_counts",
-    f"Tiles by part, class and BI-RADS category ({assessed.source}).",
+    f"Tiles by split and class; the columns are BI-RADS categories ({assessed.source}).",
     thousands=",",
 )
 

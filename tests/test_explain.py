@@ -327,7 +327,7 @@ def test_table_and_figure_show_every_map_and_guess(per_tile):
         for name in ("perfect", "wrong", "centre", "uniform")
     ]
     shown = table.loc[("corner", "perfect"), (explain.POINTING, "less centre")]
-    assert shown == "1.000 (1.000 to 1.000)"
+    assert shown == "1.0000 (1.0000 to 1.0000)", "a small difference shows its sign"
     assert table.loc[("corner", "centre"), (explain.POINTING, "less centre")] == ""
     figure = figures_explain.localisation_points(found)
     assert [axis.get_title() for axis in figure.axes] == [explain.POINTING, explain.MASS]

@@ -16,7 +16,17 @@ HEAVY = ("tensorflow", "keras", "torch", "jax")
 PACKAGE = Path(__file__).resolve().parents[1] / "birads_lib"
 LAYERS = (
     {"errors"},
-    {"agreement", "devices", "engines", "files", "labels", "pretrained", "recipe", "replicas"},
+    {
+        "agreement",
+        "devices",
+        "engines",
+        "files",
+        "labels",
+        "pretrained",
+        "processes",
+        "recipe",
+        "replicas",
+    },  # fmt: skip
     {"export", "tiles"},
     {"networks", "texture"},
     {"metrics", "training"},

@@ -138,7 +138,7 @@ def _categories(evidence: Evidence) -> Judgement:
     codes = [code for code, some in zip(LESION_CODES, called, strict=True) if some]
     return decided(
         evidence, evidence.other_scorer(), by_reach(called.tolist()),
-        f"{len(codes)} of {len(called)} categories are predicted for some tile.",
+        f"Categories predicted for some tile: {len(codes)} of {len(called)}.",
         measured=codes, **evidence.provenance("scorer"),
     )  # fmt: skip
 

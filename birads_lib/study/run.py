@@ -242,6 +242,8 @@ class Run:
         }
         write_json(path.with_suffix(".json"), described)
         back = f' <a href="{MAP}.html">{MAP_TITLE}</a>.' if OF_THE_PAPER.fullmatch(name) else ""
+        if table.columns.nlevels == 1:
+            table = table.rename_axis(columns=None)  # it would stand where the rows' name belongs
         style = escaped(table, **formats).set_caption(escape(full, quote=False) + back)
         kind = "table sortable" if sortable else "table"
         page = style.to_html(table_uuid=name, table_attributes=f'class="{kind}"')

@@ -43,6 +43,9 @@ ATTRIBUTES = re.compile(r"(?<=^Attributes:\n)(?:(?: +.*)?(?:\n|\Z))+", re.M)
 TOGETHER = re.compile(
     r"^(?P<indent> +)(?P<names>\w+(?:, \w+)+):(?P<text>.*(?:\n(?P=indent) +.*)*)", re.M
 )
+RETURNS = re.compile(r"^(?:Returns|Yields):\n +", re.M)
+MODULE = re.compile(r"~(?:\w+\.)*")
+"""Before a type's own name, in the signatures that ``dataclass`` writes."""
 LONGEST_VALUE = 160  # characters
 RUNS = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data:text/html)", re.I)
 """How an address begins that a browser runs."""
@@ -67,6 +70,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.autodoc")
     app.add_autodocumenter(ShortData, override=True)
     app.connect("autodoc-process-docstring", mend_docstring, priority=EARLY)
+    app.connect("autodoc-process-signature", mend_signature)
     app.connect("doctree-resolved", refuse_scripts, priority=EARLY)
     app.connect("html-page-context", drop_unneeded, priority=LATE)
     app.connect("build-finished", finish_pages, priority=LATE)
@@ -85,13 +89,23 @@ class ShortData(DataDocumenter):
 def mend_docstring(
     app: Sphinx, what: str, name: str, found: Any, options: Any, lines: list[str]
 ) -> None:
-    """Change a docstring's lines before napoleon reads them."""
-    if what in ("data", "attribute"):
-        lines.insert(0, "")  # else what stands before a colon in the first line becomes a type
+    """Change a docstring's lines before napoleon reads them.
+
+    It takes what stands before a sentence's first colon for a type, unless nothing does.
+    """
+    if what in ("data", "attribute", "property"):
+        lines[0] = f": {lines[0]}"
     else:
-        lines[:] = ATTRIBUTES.sub(
-            lambda section: TOGETHER.sub(_one_by_one, section[0]), "\n".join(lines)
-        ).split("\n")
+        text = ATTRIBUTES.sub(lambda part: TOGETHER.sub(_one_by_one, part[0]), "\n".join(lines))
+        lines[:] = RETURNS.sub(r"\g<0>: ", text).split("\n")
+
+
+def mend_signature(
+    app: Sphinx, what: str, name: str, found: Any, options: Any, signature: str, answer: str
+) -> tuple[str, str]:
+    """Take from a signature what is no name that a reader could type."""
+    shorter = MODULE.sub("", signature or "").replace("<factory>", "\u2026")
+    return shorter, MODULE.sub("", answer or "")
 
 
 def _one_by_one(entry: re.Match[str]) -> str:

@@ -151,9 +151,9 @@ def called(monkeypatch) -> list[list[str]]:
 
     def record(command, **_):
         calls.append(command)
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr("birads_lib.cli.subprocess.run", record)
+    monkeypatch.setattr("birads_lib.cli.run_whole", record)
     monkeypatch.chdir(ROOT)
     return calls
 

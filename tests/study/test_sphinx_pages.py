@@ -10,11 +10,14 @@ import pytest
 from docutils import nodes
 from docutils.utils import new_document
 from sphinx.errors import SphinxError
+from sphinx.ext.napoleon import Config
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 from birads_lib.study.sphinx_pages import (
     drop_unneeded,
     lightened,
     mend_docstring,
+    mend_signature,
     refuse_scripts,
     running_parts,
     with_policy,
@@ -176,10 +179,33 @@ def test_the_books_own_html_would_run_nothing_by_itself():
     }
 
 
-def test_the_text_of_a_constant_is_no_type():
-    lines = ["Environment variable: set by a step."]
-    mend_docstring(None, "data", "", None, None, lines)
-    assert lines == ["", "Environment variable: set by a step."]
+def as_napoleon_reads(what, text):
+    """Lines of reStructuredText that become of a docstring."""
+    lines = text.split("\n")
+    mend_docstring(None, what, "name", None, None, lines)
+    config = Config(napoleon_use_ivar=True, napoleon_use_rtype=False)
+    return GoogleDocstring(lines, config, None, what, "name").lines()
+
+
+@pytest.mark.parametrize("what", ["data", "attribute", "property"])
+def test_the_text_of_a_constant_is_no_type(what):
+    lines = as_napoleon_reads(what, "Environment variable: set by a step.\n\nOr: not.")
+    assert lines[0] == "Environment variable: set by a step."
+    assert not [line for line in lines if ":type:" in line]
+
+
+def test_a_sentence_about_what_is_returned_stays_whole():
+    text = "Do.\n\nReturns:\n    Rows by (ID, figure): printed.\n    More: text."
+    lines = as_napoleon_reads("function", text)
+    assert [line.strip() for line in lines[2:4]] == [
+        ":returns: Rows by (ID, figure): printed.", "More: text.",
+    ]  # fmt: skip
+
+
+def test_signatures_name_types_as_a_reader_would():
+    signature = "(root: ~pathlib.Path, of: ~collections.Counter[str] = <factory>)"
+    shorter = mend_signature(None, "class", "C", None, None, signature, None)
+    assert shorter == ("(root: Path, of: Counter[str] = \u2026)", "")
 
 
 def test_attributes_that_are_described_together_stand_one_by_one():

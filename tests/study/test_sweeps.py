@@ -7,7 +7,6 @@ tested in test_sweep_training.py.
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -305,11 +304,11 @@ def planned(monkeypatch, tmp_path):
 
     def record(command, **_):
         calls.append(command)
-        return subprocess.CompletedProcess(command, 1)
+        return 1
 
     for name in ("notebooks", "profiles.yml", "sweeps.yml"):
         (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.setattr("birads_lib.cli.subprocess.run", record)
+    monkeypatch.setattr("birads_lib.cli.run_whole", record)
     monkeypatch.chdir(tmp_path)
     return calls
 

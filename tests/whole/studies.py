@@ -75,6 +75,41 @@ def kill(folder, arguments, start, seconds):
     return process.returncode
 
 
+def begin(folder, *arguments):
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        [BIRADS, *arguments], cwd=folder, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for(*paths, seconds=300):
+    """Wait until one of some files is there."""
+    deadline = time.monotonic() + seconds
+    while not any(path.exists() for path in paths):
+        assert time.monotonic() < deadline, f"none of {paths} after {seconds} s"
+        time.sleep(0.02)
+
+
+def at_work_in(folder):
+    """Command lines of the processes whose current folder is in this one."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if Path(os.readlink(process / "cwd")).is_relative_to(folder):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # it has ended, or is not ours
+    return found
+
+
+def wait_until_alone(folder, seconds=30):
+    """Wait until no process is at work in a folder: a killed one's may end a little later."""
+    deadline = time.monotonic() + seconds
+    while at_work_in(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 def birads(folder, *arguments):
     places = [str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])]
     watched = {"PYTHONPATH": os.pathsep.join(places), "BIRADS_TEST_ASKED": str(folder / ASKED)}

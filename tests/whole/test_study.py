@@ -1,6 +1,7 @@
 """The whole study in its smallest size, from tiles to pages: simulated and real."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -8,7 +9,16 @@ import signal
 
 import pandas as pd
 import pytest
-from studies import ROOT, birads, copy_study, described, kill
+from studies import (
+    ROOT,
+    at_work_in,
+    begin,
+    birads,
+    copy_study,
+    described,
+    wait_for,
+    wait_until_alone,
+)
 
 from birads_lib.labels import CODES
 from birads_lib.metrics import BIRADS_COLUMNS, PREDICTION_COLUMNS
@@ -252,10 +262,26 @@ def test_tracked_notebooks_stay_as_they_were(project, simulated):
 def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken_one(
     simulated, tmp_path_factory
 ):
-    """One study, killed in a training, then stopped by a failing chapter, then let go on."""
+    """One study, killed in a training, told to stop in another, then stopped by a failing chapter,
+    then let go on."""
     folder = copy_study(tmp_path_factory.mktemp("second"))
     run, command = folder / "_build" / "run" / "smoke", ("study", "--profile", "smoke")
-    assert kill(folder, command, "smoke: gate", seconds=20) == -signal.SIGKILL
+    models = run / "models"
+    with begin(folder, *command) as study:
+        wait_for(models / "autoencoder.resume.json", models / "autoencoder.keras")
+        os.killpg(study.pid, signal.SIGKILL)
+    wait_until_alone(folder)
+    assert not (run / "notebooks" / "autoencoder.ipynb").exists()
+    assert (run / "notebooks" / "data_merging.ipynb").exists()
+
+    with begin(folder, *command) as study:
+        wait_for(models / "gate.resume.json", models / "gate.keras")
+        os.kill(study.pid, signal.SIGTERM)  # to the command alone, not to what it has started
+        said = study.communicate()[1]
+    assert study.returncode == 1
+    assert "birads: stopped" in said
+    assert "Traceback" not in said
+    assert at_work_in(folder) == [], "what it has started is stopped with it"
     assert not (run / "notebooks" / "gate.ipynb").exists()
 
     chapter, index = folder / "notebooks" / "cascade.py", folder / "_build" / "html" / "index.html"
