@@ -26,7 +26,7 @@ LAYERS = (
         "processes",
         "recipe",
         "replicas",
-    },  # fmt: skip
+    },
     {"export", "tiles"},
     {"networks", "texture"},
     {"metrics", "training"},
