@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import ONEDNN, QUICK, SIZES, USUAL, describe_machine, in_words
+from benchmarks.harness import QUICK, SIZES, USUAL, describe_machine, in_words
 from benchmarks.sets import BENCH
 from birads_lib.errors import StudyError
 from birads_lib.files import read_json, write_json
+from birads_lib.study.machine import ONEDNN
 
 RESULTS = Path("benchmarks/results.json")
 PARTIAL = BENCH / "answers.json"

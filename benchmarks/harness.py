@@ -24,11 +24,8 @@ from birads_lib.study import machine
 QUICK, USUAL, FULL = SIZES = ("quick", "usual", "full")
 """To see that it works; within minutes; at the size of the Kaggle set."""
 
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 PACKAGES = ("opencv-python-headless", "google-crc32c", "ai-edge-litert")
 """Whose versions are told beside those that every run is told with."""
-ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-"""Environment variable: 1 turns TensorFlow's oneDNN kernels on, 0 off; read at its import."""
 STATUS = Path("/proc/self/status")
 SAMPLED = 0.02  # s between looks at a process's memory
 
@@ -232,12 +229,9 @@ def describe_machine() -> dict[str, Any]:
     from birads_lib.study.run import commit  # brings plotting along, which children do without
 
     described = machine.describe_machine()
-    flags = set(machine.processor_facts().get("flags", "").split())
     more = {name: found for name in PACKAGES if (found := machine.version(name))}
     return {
         **described,
-        "flags": [flag for flag in FLAGS if flag in flags],
-        "oneDNN": "on" if os.environ.get(ONEDNN) == "1" else "as TensorFlow decides",
         "packages": {**described["packages"], **more},
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),

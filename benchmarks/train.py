@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import FULL, ONEDNN, QUICK, USUAL, OwnProcess, Result, Row
+from benchmarks.harness import FULL, QUICK, USUAL, OwnProcess, Result, Row
+from birads_lib.study.machine import ONEDNN
 from birads_lib.study.profiles import chapter_settings
 
 STEPS = {QUICK: 1, USUAL: 16, FULL: 64}  # a repeat

@@ -135,11 +135,15 @@ def _full_disk_named(target: Path) -> Iterator[None]:
     """Tell by the name of ``target`` that there is no room for it."""
     try:
         yield
+    except DiskFullError:
+        raise  # it is told already
     except OSError as error:
-        if error.errno not in FULL:
+        # HDF5, which Keras writes with, tells the number in its text alone.
+        number = next((n for n in FULL if error.errno == n or os.strerror(n) in str(error)), None)
+        if number is None:
             raise
         raise DiskFullError(
-            f"{target}: {os.strerror(error.errno)}; make room or name another place"
+            f"{target}: {os.strerror(number)}; make room or name another place"
         ) from None
 
 

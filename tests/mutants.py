@@ -13,34 +13,42 @@ from pathlib import Path
 LEAST = 0.85  # share of mutants killed
 SURVIVED = {0: "survived", 5: "no test runs it", 33: "no test runs it"}
 """Ends of a test run that did not notice the mutant, as mutmut writes them."""
+ENDLESS = {24, 36, 152, 255, -24}
+"""Ends by time run out: noticed, but told apart, since a busy machine may look the same."""
 SKIPPED = 34
 
 
-def outcomes(folder: Path) -> dict[str, dict[str, int]]:
-    """By file, how the tests of each mutant ended; those never tried have no entry."""
+def outcomes(folder: Path) -> dict[str, dict[str, int | None]]:
+    """By file, how the tests of each mutant ended; ``None`` of those not tried."""
     found = {}
     for path in sorted((folder / "mutants").rglob("*.py.meta")):
         ends = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
-        tried = {k: code for k, code in ends.items() if code not in (None, SKIPPED)}
-        if tried:
-            name = path.relative_to(folder / "mutants").with_suffix("")
-            found[str(name)] = tried
+        name = path.relative_to(folder / "mutants").with_suffix("")
+        if ends:
+            found[str(name)] = {k: None if code == SKIPPED else code for k, code in ends.items()}
     return found
 
 
 def main(folder: Path) -> int:
-    """Print a line a file and a line a survivor."""
+    """Print a line a survivor, and a line a file."""
     found = outcomes(folder)
     everything = {key: code for ends in found.values() for key, code in ends.items()}
     for key, code in everything.items():
         if code in SURVIVED:
             print(f"{key}: {SURVIVED[code]}")
     for name, ends in {**found, "all": everything}.items():
-        counts = Counter(SURVIVED.get(code, "killed") for code in ends.values())
-        killed, tried = counts["killed"], len(ends)
-        print(f"{name}: {killed} of {tried} mutants killed, {killed / max(tried, 1):.1%}")
-    killed = sum(code not in SURVIVED for code in everything.values())
-    return int(not everything or killed < LEAST * len(everything))
+        tried = [code for code in ends.values() if code is not None]
+        counts = Counter(SURVIVED.get(code, "killed") for code in tried)
+        killed = counts["killed"]
+        late = sum(code in ENDLESS for code in tried)
+        print(
+            f"{name}: {killed} of {len(tried)} tried mutants killed, "
+            f"{killed / max(len(tried), 1):.1%}, {late} of them by time run out; "
+            f"{len(ends) - len(tried)} of {len(ends)} not tried"
+        )
+    tried = [code for code in everything.values() if code is not None]
+    killed = sum(code not in SURVIVED for code in tried)
+    return int(not tried or killed < LEAST * len(tried))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from birads_lib import Cascade
 from birads_lib.engines import DEFAULT, SUFFIXES
 from birads_lib.errors import DataError, UsageError
 from birads_lib.files import read_json
-from birads_lib.study.machine import describe_machine
+from birads_lib.study.machine import ONEDNN, describe_machine
 from birads_lib.tiles import merge_ddsm10
 from birads_lib.tiles.layout import HELD_OUT_COUNTS, TRAINING_COUNTS
 
@@ -276,10 +276,10 @@ def test_training_is_measured_against_the_plain_script():
 
 
 def test_only_the_plain_script_is_left_to_tensorflows_own_choice():
-    assert train.PLAIN.environment == {harness.ONEDNN: None}
-    assert train.OURS.environment == {harness.ONEDNN: "1"}
+    assert train.PLAIN.environment == {ONEDNN: None}
+    assert train.OURS.environment == {machine.ONEDNN: "1"}
     off = next(v for v in train.VARIANTS if v.onednn == "0")
-    assert off.environment == {harness.ONEDNN: "0"}
+    assert off.environment == {machine.ONEDNN: "0"}
 
 
 def test_a_layout_without_kernels_is_recorded_and_ours_must_run(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from birads_lib.errors import ChapterError, DataError
+from birads_lib.errors import ChapterError, DataError, DiskFullError
 from birads_lib.files import whole_folder
 from birads_lib.study.demo import DEMO, write_demo
 from birads_lib.study.downloads import DOWNLOADS, copy_downloads
@@ -195,6 +196,7 @@ def run_jupyter_book(staging: Path, builder: str = "html", strict: Sequence[str]
 
     Raises:
         ChapterError: The build warned or failed.
+        DiskFullError: There was no room for the pages.
     """
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(staging)]
     done = subprocess.run(
@@ -205,6 +207,8 @@ def run_jupyter_book(staging: Path, builder: str = "html", strict: Sequence[str]
         env={**os.environ, **QUIET},
     )
     built = staging / "_build" / builder
+    if os.strerror(errno.ENOSPC) in done.stdout + done.stderr:
+        raise DiskFullError(f"{staging}: {os.strerror(errno.ENOSPC)}; make room")
     if done.returncode or not (built / "index.html").exists():
         raise ChapterError(f"the book did not build:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
     return built

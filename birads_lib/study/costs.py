@@ -65,6 +65,8 @@ def machine_table(measured: Mapping[str, Any]) -> pd.DataFrame:
     machine = measured["machine"]
     facts = {key: value for key, value in machine.items() if key != "packages"}
     facts = {**facts, "flags": ", ".join(machine["flags"]), **machine["packages"]}
+    if "threads" in facts:
+        facts["threads"] = ", ".join(f"{k}={v}" for k, v in facts["threads"].items()) or "not set"
     facts = {key.replace("_", " "): str(value) for key, value in facts.items()}
     for result in measured["results"].values():
         made = f"{result['date']}, commit {(result['commit'] or 'none')[:10]}"

@@ -35,6 +35,11 @@ PACKAGES = (
     "snakemake",
 )
 """Whose versions a run is told with; ``requirements.lock`` has all."""
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
+"""Instructions of x86 processors that networks are computed with."""
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+"""Environment variable: 1 turns TensorFlow's oneDNN kernels on, 0 off; read at its import."""
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 LOOKED = 0.5  # s between looks at what the children hold
 PROC = Path("/proc")
 
@@ -89,15 +94,31 @@ def children_watched() -> Iterator[list[int]]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, memory, system, Python and package versions: no name of the machine."""
+    """What numbers may depend on, without a name of the machine.
+
+    Processor with the instructions that networks are computed with, cores (and of them those that
+    this process may use), memory, system, Python and package versions, whether TensorFlow uses
+    oneDNN, and the numbers of threads that the environment sets.
+    """
+    flags = set(processor_facts().get("flags", "").split())
     return {
         "processor": processor_facts().get("model name") or platform.machine(),
+        "flags": [flag for flag in FLAGS if flag in flags],
         "cores": os.cpu_count(),
+        "usable_cores": _usable_cores(),
+        "threads": {name: os.environ[name] for name in THREADS if os.environ.get(name)},
+        "oneDNN": "on" if os.environ.get(ONEDNN) == "1" else "as TensorFlow decides",
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.system(),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := version(name))},
     }
+
+
+def _usable_cores() -> int | None:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def processor_facts() -> dict[str, str]:

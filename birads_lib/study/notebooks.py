@@ -22,7 +22,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from birads_lib.errors import ChapterError, DataError, StudyError, UsageError
+from birads_lib.errors import ChapterError, DataError, DiskFullError, StudyError, UsageError
 from birads_lib.files import read_json, whole_file
 from birads_lib.study.machine import timed_step
 from birads_lib.study.outputs import FIGURE_KEY, MAP, MAP_TITLE, OF_THE_PAPER, TABLE_KEY
@@ -132,6 +132,7 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
     Raises:
         UsageError: A parameter the chapter does not declare.
         StudyError: A cell refused its input, with the message it gave.
+        DiskFullError, MemoryError: There was no room for what a cell made.
         ChapterError: A cell failed otherwise; the message has the cell and its traceback.
     """
     import papermill  # not where steps are only told apart
@@ -229,7 +230,8 @@ def publishable(notebook: NotebookNode, figures: Path) -> None:
 
 def _as_raised(name: str, error: papermill.PapermillExecutionError) -> Exception:
     """A failed cell's error: one that a user can mend as it was raised, else with its traceback."""
-    mendables: list[type[StudyError]] = [StudyError, *StudyError.__subclasses__()]
+    mendables: list[type[Exception]] = [StudyError, *StudyError.__subclasses__()]
+    mendables += [DiskFullError, MemoryError]
     for mendable in mendables:
         if error.ename == mendable.__name__:
             return mendable(error.evalue)

@@ -274,6 +274,7 @@ def _machine_table(machine: Mapping[str, Any], steps: Sequence[str]) -> str:
     facts = [
         ("processor", machine["processor"]),
         ("cores", machine["cores"]),
+        *_computing(machine),
         ("memory", f"{machine['memory_gb']:.0f} GB"),
         ("system", machine["system"]),
         ("Python", machine["python"]),
@@ -281,6 +282,19 @@ def _machine_table(machine: Mapping[str, Any], steps: Sequence[str]) -> str:
     ]
     named = [("steps", ", ".join(steps))] if steps else []
     return table(("what", "which"), [tuple(map(plain, fact)) for fact in [*named, *facts]])
+
+
+def _computing(machine: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What else sums depend on; nothing of a step that ran before this was recorded."""
+    if "flags" not in machine:
+        return []
+    threads = ", ".join(f"{name}={value}" for name, value in machine["threads"].items())
+    return [
+        ("cores that it could use", machine["usable_cores"]),
+        ("instructions", ", ".join(machine["flags"]) or "none of those that networks use"),
+        ("threads set by the environment", threads or "none"),
+        ("oneDNN in TensorFlow", machine["oneDNN"]),
+    ]
 
 
 def status_run(run: Path) -> str:

@@ -20,7 +20,10 @@ from forks import Forks
 from watch import PROGRESS, contents
 
 from birads_lib.cli import DONE, FAILED, MISUSED
+from birads_lib.errors import DiskFullError
 from birads_lib.files import whole_folder
+from birads_lib.study import book
+from birads_lib.study.notebooks import run_chapter
 from birads_lib.study.profiles import data_digest
 from birads_lib.tiles import TileStore, merge_ddsm10
 from birads_lib.tiles.store import streamed, verify_store
@@ -109,6 +112,54 @@ def test_a_full_disk_is_told_and_nothing_is_left_on_it(full_disk, check, words):
     if words[0] not in ("merge", "phantom"):  # a megabyte is too little for tiles
         code, _, said = check.run(*command)
         assert code == DONE, said
+
+
+CHAPTER = """# %% tags=["parameters"]
+PLACE = ""
+
+# %%
+from pathlib import Path
+
+from birads_lib.files import whole_file
+
+with whole_file(Path(PLACE)) as partial:
+    partial.write_bytes(bytes(4096))
+"""
+
+
+def test_a_chapter_on_a_full_disk_is_told_in_one_line_and_runs_where_there_is_room(full_disk):
+    source, target = full_disk.parent / "small.py", full_disk.parent / "notebooks" / "small.ipynb"
+    source.write_text(CHAPTER)
+    place = full_disk / "made"
+    with pytest.raises(DiskFullError) as raised:
+        run_chapter(source, target, {"PLACE": str(place)}, full_disk.parent)
+    assert str(raised.value) == (
+        f"{place}: No space left on device; make room or name another place"
+    )
+    assert not target.exists()
+    assert [path.name for path in full_disk.iterdir()] == ["ballast"]
+    (full_disk / "ballast").unlink()
+    run_chapter(source, target, {"PLACE": str(place)}, full_disk.parent)
+    assert place.stat().st_size == 4096
+
+
+def test_a_network_on_a_full_disk_is_told_though_hdf5_hides_the_number(full_disk):
+    from keras import Input, Sequential
+    from keras.layers import Dense
+
+    from birads_lib.training import save_model
+
+    network = Sequential([Input((64,)), Dense(64)])
+    with pytest.raises(DiskFullError, match=r"gate\.keras: No space left on device; make room"):
+        save_model(network, full_disk / "gate.keras")
+    assert [path.name for path in full_disk.iterdir()] == ["ballast"]
+
+
+def test_a_book_on_a_full_disk_is_told_in_one_line(full_disk, monkeypatch):
+    said = subprocess.CompletedProcess([], 2, "", "OSError: [Errno 28] No space left on device")
+    monkeypatch.setattr(book.subprocess, "run", lambda *_, **__: said)
+    with pytest.raises(DiskFullError, match=r": No space left on device; make room$"):
+        book.run_jupyter_book(full_disk)
 
 
 @pytest.mark.parametrize("words", WRITING.values(), ids=WRITING)

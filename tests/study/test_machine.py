@@ -50,3 +50,17 @@ def test_times_are_no_part_of_what_a_run_answers_for():
 
 def test_the_description_does_not_name_the_machine():
     assert os.uname().nodename not in str(machine.describe_machine())
+
+
+def test_what_sums_depend_on_is_recorded(monkeypatch, tmp_path):
+    (tmp_path / "cpuinfo").write_text("model name : a processor\nflags : fpu avx2 sse amx_int8\n")
+    monkeypatch.setattr(machine, "PROC", tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.delenv("TF_NUM_INTEROP_THREADS", raising=False)
+    found = machine.describe_machine()
+    assert found["flags"] == ["avx2", "amx_int8"]
+    assert found["threads"] == {"OMP_NUM_THREADS": "3"}
+    assert found["oneDNN"] == "on"
+    assert 1 <= found["usable_cores"] <= found["cores"]

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 
+import pandas as pd
 from studies import ASKED, birads, described, kill
 
 from birads_lib.study.ledger import verify_run
@@ -62,6 +63,15 @@ def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(
         (found,) = (v for v in verdicts if v["id"] == name)
         assert found["verdict"] == "needs the Kaggle set"
         assert found["measured"] is not None
+    unbroken = shutil.copytree(project, tmp_path_factory.mktemp("whole") / "project", symlinks=True)
+    done = birads(unbroken, "sweep", "ablations", "--group", "heads", *tiles)
+    assert done.returncode == 0, done.stdout + done.stderr
+    place = unbroken / real.relative_to(project) / "sweeps" / "ablations"
+    tables = sorted(place.glob("*/*.parquet"))
+    assert len(tables) >= 3
+    for path in tables:  # answers, and the digest of the weights that gave them
+        other = run / "sweeps" / "ablations" / path.relative_to(place)
+        pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(other))
     again = birads(folder, "sweep", *tiles)
     assert again.returncode == 0
     assert "group" not in again.stdout, "what is done is not done again"

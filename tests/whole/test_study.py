@@ -262,8 +262,8 @@ def test_tracked_notebooks_stay_as_they_were(project, simulated):
 def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken_one(
     simulated, tmp_path_factory
 ):
-    """One study, killed in a training, told to stop in another, then stopped by a failing chapter,
-    then let go on."""
+    """One study, killed in a training, told to stop in another, stopped by a failing chapter,
+    told to stop while its pages are made, then let go on."""
     folder = copy_study(tmp_path_factory.mktemp("second"))
     run, command = folder / "_build" / "run" / "smoke", ("study", "--profile", "smoke")
     models = run / "models"
@@ -299,11 +299,21 @@ def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken
     assert not {"data", "data_merging", "autoencoder"} & again, "what was done is done"
 
     chapter.write_text(text)
-    done = birads(folder, *command)
-    assert done.returncode == 0, done.stderr
-    again = re.findall(r"^smoke: (\w+)$", done.stdout, re.M)
+    with begin(folder, *command, "--book") as study:
+        wait_for(folder / "_build" / "book" / "_config.yml", seconds=1800)  # pages are being made
+        os.kill(study.pid, signal.SIGTERM)
+        told, said = study.communicate()
+    assert study.returncode == 1, said
+    assert at_work_in(folder) == []
+    assert index.read_text() == "the book of an earlier run"
+    again = re.findall(r"^smoke: (\w+)$", told, re.M)
     assert "cascade" in again
+    assert again[-1] == "html"
     assert not {"data", "data_merging", "autoencoder", "gate"} & set(again)
+    done = birads(folder, *command, "--book")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^smoke: (\w+)$", done.stdout, re.M) == ["html"]
+    assert "A study one can trust" in index.read_text()
     assert verify_run(run) == []
     assert not [path for path in run.rglob("*") if path.name.startswith(".")], "partial files"
 
