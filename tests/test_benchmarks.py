@@ -277,9 +277,9 @@ def test_training_is_measured_against_the_plain_script():
 
 def test_only_the_plain_script_is_left_to_tensorflows_own_choice():
     assert train.PLAIN.environment == {ONEDNN: None}
-    assert train.OURS.environment == {machine.ONEDNN: "1"}
+    assert train.OURS.environment == {ONEDNN: "1"}
     off = next(v for v in train.VARIANTS if v.onednn == "0")
-    assert off.environment == {machine.ONEDNN: "0"}
+    assert off.environment == {ONEDNN: "0"}
 
 
 def test_a_layout_without_kernels_is_recorded_and_ours_must_run(monkeypatch):
