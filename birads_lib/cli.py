@@ -534,10 +534,11 @@ def _predict(options: argparse.Namespace) -> int:
         table.write()
         again = f", {table.reused:,} of them by an earlier run" if table.reused else ""
         print(f"{table.out}: {table.rows:,} tiles{again}. {NOTICE}", file=sys.stderr)
-    if refused:
-        count = f"{len(refused):,} of {len(options.inputs):,} inputs"
-        print(f"birads: {count} could not be read; they are listed above", file=sys.stderr)
-    return FAILED if refused else DONE
+    if not refused:
+        return DONE
+    count = f"{len(refused):,} of {len(options.inputs):,} inputs"
+    print(f"birads: {count} could not be read; they are listed above", file=sys.stderr)
+    return FAILED if len(refused) < len(options.inputs) else MISUSED  # then nothing was read
 
 
 def _told_apart_by(model: Path, engine: str) -> str:

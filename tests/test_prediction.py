@@ -192,6 +192,10 @@ def test_keep_going_lists_what_it_passed_over_and_ends_with_1(array, tmp_path, m
     said = capsys.readouterr().err
     assert said.count("bad.png: not a readable picture") == 2, "once refused, once passed over"
     assert "1 of 2 inputs could not be read" in said
+    alone = ["predict", str(tmp_path / "model"), str(tmp_path / "bad.png"), "--keep-going"]
+    assert main(alone) == 2, "nothing was read"
+    assert main([*alone, "--out", str(tmp_path / "none.csv")]) == 2
+    assert not (tmp_path / "none.csv").exists()
     assert "Traceback" not in said
 
 
