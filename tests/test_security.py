@@ -38,6 +38,7 @@ EXCEPTIONS = {
     ("tests/faults/damage.py", "allow_pickle=True"): "sets traps that must not spring",
     ("tests/test_extend.py", "exec"): "runs the code that a page of the book prints",
     ("tests/test_training.py", "layers.Lambda"): "a network that bursts, which no file holds",
+    ("tests/networks/test_model_files.py", "keras.layers.Lambda"): "a trap that must not spring",
     ("tests/offline/sitecustomize.py", "import socket"): "notes who is asked",
     ("tests/test_devices.py", "import socket"): "finds free ports of this computer",
     ("tests/study/test_server.py", "import urllib.request"): "asks this computer for a page",
