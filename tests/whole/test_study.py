@@ -325,6 +325,26 @@ def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken
         assert len({weights_digest(model) for model in models}) == 1, name
 
 
+def test_a_report_by_a_runs_own_cascade_knows_how_well_it_is_calibrated(simulated, pages, tmp_path):
+    out, tile = tmp_path / "report.json", pages / "demo" / "sample_00.png"
+    done = birads(tmp_path, "report", str(tile), "--out", str(out),
+                  "--model", str(simulated / "models" / "cascade"))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    assert report["calibration"]["known"]
+    records = json.loads((simulated / "results" / "metrics.json").read_text())
+    (gate,) = (
+        r
+        for r in records
+        if (r["stage"], r["protocol"], r["split"]) == ("gate", "official", "held-out")
+    )
+    said = report["calibration"]["stages"][0]
+    assert {k: said[k] for k in ("stage", "value", "interval")} == {
+        "stage": "gate", **gate["overall"]["expected_calibration_error"],
+    }  # fmt: skip
+    assert "not a medical device" in done.stderr
+
+
 def test_a_parameter_that_no_chapter_declares_is_refused_before_anything_runs(project, simulated):
     profiles = project / "profiles.yml"
     text = profiles.read_text()
