@@ -44,8 +44,7 @@ TOGETHER = re.compile(
     r"^(?P<indent> +)(?P<names>\w+(?:, \w+)+):(?P<text>.*(?:\n(?P=indent) +.*)*)", re.M
 )
 RETURNS = re.compile(r"^(?:Returns|Yields):\n +", re.M)
-MODULE = re.compile(r"~(?:\w+\.)*")
-"""Before a type's own name, in the signatures that ``dataclass`` writes."""
+NO_PYTHON = re.compile(r"= ?<[^>]*>")
 LONGEST_VALUE = 160  # characters
 RUNS = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data:text/html)", re.I)
 """How an address begins that a browser runs."""
@@ -101,11 +100,19 @@ def mend_docstring(
 
 
 def mend_signature(
-    app: Sphinx, what: str, name: str, found: Any, options: Any, signature: str, answer: str
-) -> tuple[str, str]:
-    """Take from a signature what is no name that a reader could type."""
-    shorter = MODULE.sub("", signature or "").replace("<factory>", "\u2026")
-    return shorter, MODULE.sub("", answer or "")
+    app: Sphinx,
+    what: str,
+    name: str,
+    found: Any,
+    options: Any,
+    signature: str | None,
+    answer: str | None,
+) -> tuple[str | None, str | None]:
+    """Write a default that is no Python, such as ``<factory>``, as ``...``.
+
+    Sphinx leaves a signature that it cannot parse as it is, names of modules and all.
+    """
+    return signature and NO_PYTHON.sub("=...", signature), answer
 
 
 def _one_by_one(entry: re.Match[str]) -> str:

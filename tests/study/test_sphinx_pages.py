@@ -1,5 +1,6 @@
 """What the book's extension does to pages, on small ones."""
 
+import ast
 import base64
 import hashlib
 import re
@@ -202,10 +203,13 @@ def test_a_sentence_about_what_is_returned_stays_whole():
     ]  # fmt: skip
 
 
-def test_signatures_name_types_as_a_reader_would():
+def test_a_default_that_is_no_python_is_left_open():
     signature = "(root: ~pathlib.Path, of: ~collections.Counter[str] = <factory>)"
-    shorter = mend_signature(None, "class", "C", None, None, signature, None)
-    assert shorter == ("(root: Path, of: Counter[str] = \u2026)", "")
+    mended, answer = mend_signature(None, "class", "C", None, None, signature, None)
+    assert mended == "(root: ~pathlib.Path, of: ~collections.Counter[str] =...)"
+    ast.parse(f"def f{mended.replace('~', '')}: pass")
+    assert answer is None
+    assert mend_signature(None, "data", "D", None, None, None, None) == (None, None)
 
 
 def test_attributes_that_are_described_together_stand_one_by_one():
