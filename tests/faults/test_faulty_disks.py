@@ -157,9 +157,10 @@ def test_a_network_on_a_full_disk_is_told_though_hdf5_hides_the_number(full_disk
 
 def test_a_book_on_a_full_disk_is_told_in_one_line(full_disk, monkeypatch):
     said = subprocess.CompletedProcess([], 2, "", "OSError: [Errno 28] No space left on device")
-    monkeypatch.setattr(book.subprocess, "run", lambda *_, **__: said)
-    with pytest.raises(DiskFullError, match=r": No space left on device; make room$"):
-        book.run_jupyter_book(full_disk)
+    with monkeypatch.context() as patched:  # until the disk is taken away, which runs a program too
+        patched.setattr(book.subprocess, "run", lambda *_, **__: said)
+        with pytest.raises(DiskFullError, match=r": No space left on device; make room$"):
+            book.run_jupyter_book(full_disk)
 
 
 @pytest.mark.parametrize("words", WRITING.values(), ids=WRITING)
