@@ -45,6 +45,11 @@ WEIGHTS_FILES = {
 Weights = str | os.PathLike[str] | None
 
 
+def spelt(layer: str) -> str:
+    """A network's name as its authors write it, of the lower-case name that Keras gives a layer."""
+    return {name.lower(): name for name in SCORER_BACKBONES}.get(layer, layer)
+
+
 def check_backbone(name: str) -> str:
     """Return the name of an EfficientNet.
 

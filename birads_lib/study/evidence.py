@@ -17,6 +17,7 @@ import pandas as pd
 from birads_lib.errors import DataError
 from birads_lib.files import read_json
 from birads_lib.metrics import PREDICTION_COLUMNS, summarise
+from birads_lib.pretrained import spelt
 from birads_lib.study import paper
 from birads_lib.study.ablations import read_results
 from birads_lib.study.built import (
@@ -122,16 +123,13 @@ class Evidence:
         trained, printed = (read(BuiltScorer, attention, name) for name in (TRAINED, PRINTED))
         if trained is None:
             return "Which scorer was trained is not recorded in this run."
+        ours = f"The scorer trained here is {spelt(trained.backbone)} at {_by(trained.input)}"
         if printed is None:
-            return (
-                f"The scorer trained here is {trained.backbone} at {_by(trained.input)}; the "
-                "printed one was not built in this run."
-            )
+            return f"{ours}; the printed one was not built in this run."
         if _sizes(trained) != _sizes(printed):
             return (
-                f"The scorer trained here is {trained.backbone} at {_by(trained.input)} with "
-                f"{trained.weights:,} weights, the printed one {printed.backbone} at "
-                f"{_by(printed.input)} with {printed.weights:,}."
+                f"{ours} with {trained.weights:,} weights, the printed one "
+                f"{spelt(printed.backbone)} at {_by(printed.input)} with {printed.weights:,}."
             )
         return "" if trained.pretrained else "The scorer trained here began with random weights."
 

@@ -24,6 +24,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from birads_lib.labels import CLASSES, LESION_CODES, TileClass
+from birads_lib.pretrained import spelt
 
 WIDTH = 8.0  # inches, a page's column
 PALETTE = sns.color_palette("colorblind")
@@ -323,16 +324,16 @@ def scorer_blocks(model: Any) -> list[tuple[str, tuple[int, ...], str]]:
     """What Figure 3 draws: from the tile through backbone and attention to the classes."""
     names = {
         "spatial_attention": "spatial\nattention\n$A_s$, eq. (2)",
-        "refined": "$F_s = A_s F$\neq. (3)",
+        "refined": "$F_s = A_s \\odot F$\neq. (3)",
         "channel_attention": "channel\nattention\n$A_c$, eq. (6)",
-        "weighted": "$A_c A_s F$",
+        "weighted": "$A_c \\odot F_s$",
         "pool": "mean $V$\neq. (4)",
-        "score": "softmax\nC2..C5\neq. (5)",
+        "score": "softmax\nC2 to C5\neq. (5)",
     }
     blocks: list[tuple[str, tuple[int, ...], str]] = [("tile", model.input_shape[1:], "data")]
     for layer in model.layers:
         if hasattr(layer, "layers"):
-            title = f"{layer.name}\n$F$, eq. (1)"
+            title = f"{spelt(layer.name)}\n$F$, eq. (1)"
             blocks.append((title, tuple(layer.output.shape[1:]), "denoise"))
         elif layer.name in names:
             stage = "gate" if "attention" in layer.name else "score"

@@ -84,7 +84,7 @@ SMALL = replace(facts.SCORER, backbone="efficientnetb0", input=(128, 96, 3), wei
     ("networks", "open_ones", "reason"),
     [
         ({"scorer": SMALL}, ["abstract-accuracies", "figure-8-categories"],
-         "efficientnetb0 at 128 x 96 x 3 with 4,000,000 weights, the printed one efficientnetb7"),
+         "EfficientNetB0 at 128 x 96 x 3 with 4,000,000 weights, the printed one EfficientNetB7"),
         ({"scorer": replace(facts.SCORER, spatial=None)},
          ["abstract-accuracies", "figure-8-categories"], "the printed one"),
         ({"scorer": replace(facts.SCORER, pretrained=False)},
