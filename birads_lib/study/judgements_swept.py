@@ -107,7 +107,7 @@ def _attention_gain(evidence: Evidence) -> Judgement:
     if found is None or not said:
         return _not_run(evidence, "ablations", "The paper prints no result without attention.")
     why = [
-        f"{ATTENTION_PAIRS[pair]}, by seed {_seeds_in_words(found, pair)}: {plain_answer(answer)}"
+        f"{ATTENTION_PAIRS[pair]}, {_seeds_in_words(found, pair)}: {plain_answer(answer)}"
         for pair, (_, answer) in said.items()
     ]
     if WHOLE in said:
@@ -132,7 +132,7 @@ def _seeds_in_words(found: Mapping[str, Any], pair: Pair) -> str:
         for row in found["differences"]
         if (row["first"], row["second"], row["stage"]) == (*pair, "scorer")
     )
-    return ", ".join(map(str, row["seeds"]))
+    return f"seed{'s' * (len(row['seeds']) > 1)} {', '.join(map(str, row['seeds']))}"
 
 
 def _denoising(evidence: Evidence) -> Judgement:

@@ -382,7 +382,7 @@ def test_the_chapters_run_without_a_network(simulated, monkeypatch, chapter):
             assert name in said
     else:
         assert "10 of 16" in said
-        assert "C2 to C5: 1, 1, 1, 1, each the precision of Table 2" in said
+        assert "C2 to C5: 1, 1, 1, 1; each is the precision of Table 2" in said
         assert "2,066; 1,904; 1,477; 1,792 or 1,793" in said
         assert "solutions for all 16 cells: **1**" in said
 

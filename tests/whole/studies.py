@@ -1,5 +1,6 @@
 """Running the command line in a folder that holds a copy of the study."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -69,7 +70,7 @@ def kill(folder, arguments, start, seconds):
         for said in process.stdout:
             if said.startswith(start):
                 time.sleep(seconds)
-                os.killpg(process.pid, signal.SIGKILL)
+                kill_all_in(folder)
                 break
         process.stdout.read()
     return process.returncode
@@ -91,23 +92,31 @@ def wait_for(*paths, seconds=300):
         time.sleep(0.02)
 
 
-def at_work_in(folder):
-    """Command lines of the processes whose current folder is in this one."""
+def processes_in(folder):
+    """Number and command line of each process whose current folder is in this one."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if Path(os.readlink(process / "cwd")).is_relative_to(folder):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
+                command = (process / "cmdline").read_text().replace("\0", " ")
+                found.append((int(process.name), command))
         except OSError:
             continue  # it has ended, or is not ours
     return found
 
 
-def wait_until_alone(folder, seconds=30):
-    """Wait until no process is at work in a folder: a killed one's may end a little later."""
-    deadline = time.monotonic() + seconds
-    while at_work_in(folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
+def at_work_in(folder):
+    """Command lines of the processes at work in a folder."""
+    return [command for _, command in processes_in(folder)]
+
+
+def kill_all_in(folder):
+    """Kill all processes at work in a folder, and those that they start meanwhile."""
+    while numbers := [number for number, _ in processes_in(folder)]:
+        for number in numbers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        time.sleep(0.05)
 
 
 def birads(folder, *arguments):

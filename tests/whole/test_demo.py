@@ -84,10 +84,13 @@ def test_networks_sent_in_half_precision_give_pythons_numbers(
     manifest, simulated, sample_tiles, site, visit, tmp_path
 ):
     saved = simulated / "models" / "cascade"
-    for part_of in manifest["parts"].values():
+    halved = set()
+    for name, part_of in manifest["parts"].items():
         halve_large(saved / part_of["file"], tmp_path / part_of["file"], large=1000)
-        kinds = {w.data_type for w in onnx.load(tmp_path / part_of["file"]).graph.initializer}
-        assert TensorProto.FLOAT16 in kinds, "nothing was halved"
+        weights = onnx.load(tmp_path / part_of["file"]).graph.initializer
+        if any(w.data_type == TensorProto.FLOAT16 for w in weights):
+            halved.add(name)
+    assert "scorer" in halved
     python = Cascade.load(saved)
     python.threshold = 0.0
     window = visit()
@@ -276,10 +279,22 @@ def test_the_working_page_is_accessible_and_fits_a_phone(
 # One after another
 
 
+def holding(held):
+    """Keeps back what the page fetches; the small picture on a sample's button may come."""
+
+    def keep(route):
+        if route.request.resource_type == "image":
+            route.continue_()
+        else:
+            held.append(route)
+
+    return keep
+
+
 def test_of_two_quick_choices_the_newer_one_stays(demo, manifest):
     slow, quick = manifest["samples"][:2]
     held = []
-    demo.page.route(f"**/{slow['file']}", lambda route: held.append(route))
+    demo.page.route(f"**/{slow['file']}", holding(held))
     sample_button(demo, slow).click()
     choose(demo, quick)
     said = part(demo, "status").inner_text()
@@ -297,7 +312,7 @@ def test_of_two_quick_choices_the_newer_one_stays(demo, manifest):
 def test_a_refusal_that_comes_late_does_not_take_a_newer_result_away(demo, manifest):
     slow, quick = manifest["samples"][:2]
     held = []
-    demo.page.route(f"**/{slow['file']}", lambda route: held.append(route))
+    demo.page.route(f"**/{slow['file']}", holding(held))
     sample_button(demo, slow).click()
     choose(demo, quick)
     held[0].fulfill(body="not a picture")

@@ -16,8 +16,8 @@ from studies import (
     birads,
     copy_study,
     described,
+    kill_all_in,
     wait_for,
-    wait_until_alone,
 )
 
 from birads_lib.labels import CODES
@@ -269,8 +269,8 @@ def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken
     models = run / "models"
     with begin(folder, *command) as study:
         wait_for(models / "autoencoder.resume.json", models / "autoencoder.keras")
-        os.killpg(study.pid, signal.SIGKILL)
-    wait_until_alone(folder)
+        kill_all_in(folder)
+    assert study.returncode == -signal.SIGKILL
     assert not (run / "notebooks" / "autoencoder.ipynb").exists()
     assert (run / "notebooks" / "data_merging.ipynb").exists()
 
