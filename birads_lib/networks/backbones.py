@@ -15,8 +15,8 @@ from birads_lib.errors import DataError, UsageError
 from birads_lib.pretrained import IMAGENET, Weights, check_weights
 
 UNREADABLE = (
-    AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, TypeError,
-    ValueError, zipfile.BadZipFile, zlib.error,
+    AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError,
+    zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What Keras raises of a file that is not there, damaged, or of layers that it does not know."""
 

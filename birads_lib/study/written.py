@@ -52,7 +52,7 @@ def noted(run: Path, step: str) -> Iterator[None]:
         step: A chapter.
     """
     note = run / NOTES / f"{step}.json"
-    earlier = read_json(note) if note.is_file() else {}
+    earlier = _read(note) or {}
     note.unlink(missing_ok=True)  # what the step writes and reads itself is not what it wrote then
     before = _states(run)
     yield
@@ -69,7 +69,7 @@ def changed_since(run: Path) -> list[str]:
         path = run / name
         if not path.is_file():
             found.append(f"{path}: missing")
-        elif name != METRICS and sha256(path) not in digests:
+        elif sha256(path) not in digests:
             found.append(f"{path}: changed since it was written")
     return found
 
@@ -98,9 +98,21 @@ def _noted(run: Path) -> dict[str, set[str]]:
     """Digests of each file by the steps that wrote it; several where steps ran side by side."""
     found: dict[str, set[str]] = {}
     for note in sorted((run / NOTES).glob("*.json")):
-        for name, digest in read_json(note).items():
+        listed = _read(note)
+        if listed is None:
+            raise DataError(f"{note}: no list of digests; {remedy(run)}")
+        for name, digest in listed.items():
             found.setdefault(name, set()).add(digest)
     return found
+
+
+def _read(note: Path) -> dict[str, str] | None:
+    """Digests by name; ``None`` where the note is missing or damaged."""
+    try:
+        listed = read_json(note)
+    except DataError:
+        return None
+    return listed if isinstance(listed, dict) else None
 
 
 def _states(run: Path) -> dict[str, tuple[int, ...]]:

@@ -98,3 +98,14 @@ def test_a_chapter_refuses_what_is_not_as_an_earlier_one_left_it(run, flip_byte)
 def test_a_file_of_no_step_passes(run):
     (run / "models" / "mine.keras").write_bytes(b"x")
     check_written(run, run / "models" / "mine.keras")
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{"])
+def test_a_damaged_note_is_named_and_the_step_writes_it_again(run, damage):
+    note = run / NOTES / "gate.json"
+    note.write_text(damage)
+    with pytest.raises(DataError, match=r"written/gate\.json: no list of digests; remove .*stamps"):
+        write_results(run)
+    with noted(run, "gate"):
+        pass
+    write_results(run)
