@@ -43,7 +43,7 @@ FEWEST_GROUPS = 10  # below this the bootstrap's interval of a share says nothin
 REPLICATES = 2000
 CONFIDENCE = 0.95
 BINS = 15
-CHUNK = 4  # replicates whose ranks are summed at a time; few, so that they fit the cache
+CHUNK = 2  # replicates whose ranks are summed at a time; few, so that they fit the cache
 COMPARED = ("accuracy", "balanced_accuracy", "auroc")
 """Figures by which trainings are compared; AUROC of more than two classes is their mean."""
 
@@ -575,7 +575,10 @@ def _ratio(part: Floats, whole: Floats) -> Floats:
 def _draw_groups(groups: int, replicates: int, seed: int) -> Floats:
     """How often each group is drawn, float (replicates, groups)."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(groups, np.full(groups, 1 / groups), size=replicates).astype(float)
+    draws = np.empty((replicates, groups))
+    for row in draws:
+        row[:] = rng.multinomial(groups, np.full(groups, 1 / groups))
+    return draws
 
 
 def _sum_by_group(group: NDArray[np.int64], values: Floats) -> Floats:
@@ -596,12 +599,10 @@ def _ranking(
         return np.full(len(draws) + 1, np.nan), np.full(len(draws) + 1, np.nan)
     order = np.argsort(-score, kind="stable")
     ranks = _Ranks(score[order], positive[order])
-    every = np.concatenate([np.ones((1, draws.shape[1])), draws]).astype(np.int32)
+    own = np.ones((1, draws.shape[1]))
+    chunks = [own, *(draws[start : start + CHUNK] for start in range(0, len(draws), CHUNK))]
     drawn = group[order]
-    areas = [
-        ranks.areas(every[start : start + CHUNK].take(drawn, axis=1))
-        for start in range(0, len(every), CHUNK)
-    ]
+    areas = [ranks.areas(chunk.astype(np.int32), drawn) for chunk in chunks]
     roc, precision = zip(*areas, strict=True)
     return np.concatenate(roc), np.concatenate(precision)
 
@@ -620,10 +621,19 @@ class _Ranks:
         tie = np.unique(np.searchsorted(ends, hits))
         self.hits, self.starts, self.ends = hits, starts[tie], ends[tie]
         self.hits_through = np.searchsorted(hits, self.ends, side="right")
+        # Made once: new memory for each chunk costs more than the sums.
+        self.weight = np.empty((CHUNK, len(score)), np.int32)
+        self.called = np.zeros((CHUNK, len(score) + 1), np.int32)
 
-    def areas(self, weight: NDArray[np.int32]) -> tuple[Floats, Floats]:
-        """AUROC and average precision for weights (R, N): two float (R,)."""
-        called = np.zeros((len(weight), weight.shape[1] + 1), np.int32)
+    def areas(self, draws: NDArray[np.int32], group: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """AUROC and average precision, two float (R,).
+
+        Args:
+            draws: How often each group counts (R, G); R is at most ``CHUNK``.
+            group: Of each row (N,), 0..G - 1.
+        """
+        weight, called = self.weight[: len(draws)], self.called[: len(draws)]
+        draws.take(group, axis=1, out=weight, mode="clip")  # other modes copy what they give
         np.cumsum(weight, axis=1, dtype=np.int32, out=called[:, 1:])
         hit = np.cumsum(weight.take(self.hits, axis=1), axis=1, dtype=np.int32)
         if len(self.ends) < len(self.hits):
