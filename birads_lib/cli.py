@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import reprlib
 import signal
 import sys
 import tempfile
@@ -14,12 +15,15 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from birads_lib.devices import DISTRIBUTE, DISTRIBUTIONS, HOSTS, chosen_distribution, read_member
 from birads_lib.errors import ChapterError, DataError, StudyError, UsageError, one_line
 from birads_lib.files import one_of_several, only_one
 from birads_lib.processes import run_whole
+
+if TYPE_CHECKING:
+    from birads_lib.prediction import ResumableTable
 
 DONE, FAILED, MISUSED = 0, 1, 2
 REFUSED = "BIRADS_REFUSED"
@@ -107,8 +111,15 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells of words that do not fit as commands tell of input that does not."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; run `{self.prog} --help` for what it takes")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="birads", description=f"A reproduction study of BI-RADS by deep learning. {NOTICE}"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -233,7 +244,9 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         short = text.isdecimal() and len(text) <= len(str(most))
         if not short or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} given; expected {least} to {most}")
+            raise argparse.ArgumentTypeError(
+                f"{reprlib.repr(text)} given; expected {least} to {most}"
+            )
         return int(text)
 
     return read
@@ -511,9 +524,16 @@ def _write_simulated(study: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from birads_lib.prediction import ResumableTable, check_inputs, parts_of, read_part
+    from birads_lib.prediction import resumable_table
 
-    table = ResumableTable(options.out) if options.out else None
+    with resumable_table(options.out) if options.out else contextlib.nullcontext() as table:
+        return _predict_into(table, options)
+
+
+def _predict_into(table: ResumableTable | None, options: argparse.Namespace) -> int:
+    """Write answers to a table, or print them."""
+    from birads_lib.prediction import check_inputs, parts_of, read_part
+
     refused: list[DataError] = []
     if not options.keep_going:
         check_inputs(options.inputs)

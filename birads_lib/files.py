@@ -103,6 +103,20 @@ def whole_folder(path: str | os.PathLike[str], mark: str | None = None) -> Itera
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def reserve(path: Path, size: int) -> None:
+    """Give a file a size, with room for all of it: a map of a sparse file dies on a full disk.
+
+    Where the system has no such call (macOS), the room is not made sure of.
+
+    Raises:
+        OSError: There is no room.
+    """
+    with open(path, "ab") as file:
+        file.truncate(size)
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
 @contextmanager
 def _new_parents_removed(target: Path) -> Iterator[None]:
     """If the block raises, remove the folders above ``target`` that it made."""
@@ -374,7 +388,7 @@ def fingerprint(value: Any) -> str:
 
 
 @contextmanager
-def only_one(path: Path, already: str) -> Iterator[int]:
+def only_one(path: Path, already: str, known_as: Path | None = None) -> Iterator[int]:
     """Hold a file that one process at a time may hold; gives its descriptor.
 
     A process that is killed lets go of it. One that is started with the descriptor holds it too.
@@ -382,16 +396,21 @@ def only_one(path: Path, already: str) -> Iterator[int]:
     Args:
         path: The file; it is made, with its folder, and stays.
         already: What to say where another process holds it.
+        known_as: Path that messages are to name, if it is another.
 
     Raises:
-        DataError: Another process holds it.
+        DataError: Another process holds it, or nothing can be written there.
     """
-    with _lockable(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"{path}: {already}") from None
-        yield file.fileno()
+    named = known_as or path
+    with _new_parents_removed(path):
+        with _refusal_named(named):
+            opened = _lockable(path)
+        with opened as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataError(f"{named}: {already}") from None
+            yield file.fileno()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 
 from birads_lib.cascade import Cascade
 from birads_lib.errors import DataError
-from birads_lib.files import fingerprint, read_parquet, shown, whole_file, write_parquet
+from birads_lib.files import fingerprint, only_one, read_parquet, shown, whole_file, write_parquet
 from birads_lib.tiles.pictures import open_pictures
 from birads_lib.tiles.store import streamed
 
 PART = 1024  # tiles; some 90 MB
 SUFFIXES = (".csv", ".parquet")
 FIRST_COLUMNS = ["input", "tile"]
+ALREADY = "another process is writing this table; wait for it or name another file"
 
 
 @dataclass(frozen=True)
@@ -111,16 +113,39 @@ def read_part(cascade: Cascade, part: Part) -> pd.DataFrame:
     return table[[*FIRST_COLUMNS, *table.columns.drop(FIRST_COLUMNS)]]
 
 
+@contextmanager
+def resumable_table(out: Path) -> Iterator[ResumableTable]:
+    """A table that no other process writes meanwhile; of its answers only what is of use stays.
+
+    Args:
+        out: See ``ResumableTable``.
+
+    Raises:
+        DataError: As ``ResumableTable``; or another process is writing it, or nothing can be
+            written there.
+    """
+    table = ResumableTable(out)
+    with only_one(table.folder / "lock", ALREADY, out):
+        try:
+            yield table
+        finally:
+            if table.whole or not any(table.folder.glob("*.parquet")):
+                shutil.rmtree(table.folder)
+
+
 class ResumableTable:
     """A table of predictions that takes up where a stopped run left off.
 
     Answers to each part are kept beside ``out`` until the table is whole. A run that is
     stopped leaves them; the next one takes those of the same tiles and the same cascade.
+    To be opened by ``resumable_table``.
 
     Args:
         out: ``.csv`` or ``.parquet`` to write.
 
     Attributes:
+        folder: Where answers are kept.
+        whole: Whether it has been written.
         rows: How many there are so far.
         reused: How many of them an earlier run has left.
 
@@ -134,6 +159,7 @@ class ResumableTable:
         if out.is_dir():  # told now, not when all is read
             raise DataError(f"{out}: a folder stands there; name a file")
         self.out, self.folder = out, out.with_name(f".{out.name}.parts")
+        self.whole = False
         self.rows = self.reused = 0
         self._keys: list[str] = []
 
@@ -169,7 +195,7 @@ class ResumableTable:
                 table.to_csv(partial, index=False)
             else:
                 write_parquet(partial, table)
-        shutil.rmtree(self.folder)
+        self.whole = True
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.parquet"

@@ -13,7 +13,7 @@ from birads_lib import cli, prediction
 from birads_lib.cli import main
 from birads_lib.errors import DataError
 from birads_lib.files import write_json
-from birads_lib.prediction import ResumableTable, parts_of, read_part
+from birads_lib.prediction import ALREADY, parts_of, read_part, resumable_table
 from birads_lib.tiles.layout import TILE
 
 LEVELS = np.arange(10, dtype=np.uint8) * 20
@@ -55,10 +55,10 @@ def model(tmp_path, monkeypatch):
 
 
 def table_of(out, cascade, paths, model="m"):
-    table = ResumableTable(out)
-    for part in parts_of(paths):
-        table.add(cascade, part, model)
-    table.write()
+    with resumable_table(out) as table:
+        for part in parts_of(paths):
+            table.add(cascade, part, model)
+        table.write()
     return table
 
 
@@ -91,6 +91,27 @@ def test_the_table_is_that_of_one_reading(array, tmp_path):
     assert found.iloc[:4].equals(whole)
     assert found["gate"].tolist() == pytest.approx(LEVELS / 255)
     assert {p.name for p in tmp_path.iterdir()} == {"mine.npy", "out.parquet"}
+
+
+def test_a_table_that_another_process_writes_is_refused_and_stays_whole(array, tmp_path):
+    out = tmp_path / "shelf" / "out.csv"
+    with resumable_table(out) as first:
+        parts = list(parts_of([array]))
+        first.add(Reader(), parts[0], "m")
+        with pytest.raises(DataError) as raised, resumable_table(out):
+            pass
+        assert str(raised.value) == f"{out}: {ALREADY}"
+        for part in parts[1:]:
+            first.add(Reader(), part, "m")
+        first.write()
+    assert len(pd.read_csv(out)) == len(LEVELS)
+    assert [p.name for p in out.parent.iterdir()] == ["out.csv"]
+
+
+def test_nothing_stays_of_a_table_without_any_answer(tmp_path):
+    with pytest.raises(DataError, match="no tile could be read"):
+        table_of(tmp_path / "shelf" / "out.csv", Reader(), [])
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -51,20 +51,27 @@ class Checker:
         code = main([os.fspath(argument) for argument in arguments])
         return code, *self.capfd.readouterr()
 
-    def refuses(self, arguments: Sequence[str | Path], blamed: str | Path, told: str) -> str:
+    def refuses(
+        self,
+        arguments: Sequence[str | Path],
+        blamed: str | Path,
+        told: str,
+        expected: int = MISUSED,
+    ) -> str:
         """Run a command that must be refused; the line that it said.
 
         Args:
             arguments: Of ``birads``.
             blamed: File, folder or option that the line must name.
             told: What the line must tell, a regular expression.
+            expected: The exit code.
         """
         before = contents(self.folder)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             with watched():
                 code, printed, said = self.run(*arguments)
-        assert code == MISUSED, said
+        assert code == expected, said
         assert printed == ""
         line = PROGRESS.sub("", said, count=1)
         self._check_line(line, blamed, told)
@@ -72,18 +79,6 @@ class Checker:
         assert not shown, [str(w.message) for w in shown]
         assert contents(self.folder) == before, "something was written or changed"
         return line
-
-    def misuses(self, words: Sequence[str], told: str) -> None:
-        """Give words that the command line does not know: usage, and a last line that tells."""
-        before = contents(self.folder)
-        self.capfd.readouterr()
-        with pytest.raises(SystemExit) as end, watched():
-            main(words)
-        printed, said = self.capfd.readouterr()
-        assert (end.value.code, printed) == (MISUSED, "")
-        assert said.startswith("usage: birads")
-        assert re.search(f"^birads.*: error: .*{told}", said, re.MULTILINE), said
-        assert contents(self.folder) == before, "something was written or changed"
 
     def _check_line(self, said: str, blamed: str | Path, told: str) -> None:
         assert said.startswith("birads: "), said

@@ -14,11 +14,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from watch import ADDRESSES, MEMORY, PATIENCE, SECONDS
+
 SCRIPT = """
-import json, os, sys, time, traceback
+import json, os, resource, signal, sys, time, traceback
 from birads_lib.cli import main
 from birads_lib.tiles import audit, sources  # and with them all that reads tiles
 import pyarrow.parquet
+
+def held(entry):
+    with open("/proc/self/status") as status:
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith(entry))
 
 def run(words, printed, said):
     if printed:
@@ -41,12 +47,16 @@ for line in sys.stdin:
     asked = json.loads(line)
     child = os.fork()
     if not child:
+        signal.alarm(asked["patience"])  # which ends it
+        resource.setrlimit(resource.RLIMIT_AS, (held("VmSize") + asked["addresses"],) * 2)
         os.chdir(asked["folder"])
         run(asked["words"], asked["printed"], asked["said"])
     if asked["sent"]:
         time.sleep(asked["after"])
         os.kill(child, asked["sent"])  # not waited for yet, so its number is still its own
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    _, status, used = os.wait4(child, 0)
+    memory = 1024 * used.ru_maxrss - held("VmRSS")
+    print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, memory, flush=True)
 """
 
 
@@ -81,6 +91,8 @@ class Forks:
     ) -> tuple[int, str, str]:
         """Run a command; exit code (of a signal below 0), what it printed, and what it said.
 
+        Its time and memory are bound as ``watched`` binds those of a refusal.
+
         Args:
             words: Arguments of ``birads``.
             sent: Signal that the process gets, if it still runs by then; 0 for none.
@@ -98,8 +110,12 @@ class Forks:
             "said": os.fspath(self._said),
             "sent": int(sent),
             "after": after,
+            "patience": int(PATIENCE),
+            "addresses": ADDRESSES,
         }
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
-        return code, self._printed.read_text(), self._said.read_text()
+        code, seconds, memory = self._process.stdout.readline().split()
+        assert float(seconds) < SECONDS, f"took {seconds} s"
+        assert int(memory) < MEMORY, f"held {int(memory) >> 20} MB"
+        return int(code), self._printed.read_text(), self._said.read_text()

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError, UsageError
-from birads_lib.files import read_json
+from birads_lib.files import read_json, reserve
 from birads_lib.labels import CLASSES
 from birads_lib.tiles.layout import IMAGE_BYTES, TILE
 
@@ -65,8 +65,13 @@ def open_calcifications(folder: Path, mode: Literal["r", "r+"]) -> Bytes:
 
 
 def empty_array(path: Path, shape: tuple[int, ...]) -> None:
-    """Write a uint8 array of zeros without holding it in memory."""
+    """Write a uint8 array of zeros without holding it in memory.
+
+    Raises:
+        OSError: There is no room for it.
+    """
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    reserve(path, path.stat().st_size)
 
 
 class PhantomTruth:

@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 
 from birads_lib.errors import DataError, UsageError
-from birads_lib.files import whole_folder, write_json
+from birads_lib.files import reserve, whole_folder, write_json
 from birads_lib.tiles.layout import (
     FEATURE_FILENAME,
     FEATURE_IMAGE,
@@ -108,8 +108,7 @@ def _preallocate(folder: Path, plan: Plan) -> None:
     length = len(training_record(0, np.zeros((TILE, TILE), np.uint8), NORMAL_FILENAME))
     for part, path in enumerate(TRAINING_PATHS):
         (folder / path).parent.mkdir()
-        with open(folder / path, "wb") as file:
-            file.truncate(length * int((written["part"] == part).sum()))
+        reserve(folder / path, length * int((written["part"] == part).sum()))
     for part, held_out in enumerate(HELD_OUT_FILES, TRAINING_FILES):
         labels = written.loc[written["part"] == part, "label"].to_numpy(np.int64)
         (folder / held_out.data).parent.mkdir()
