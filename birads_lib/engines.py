@@ -210,6 +210,7 @@ class LiteRTNetwork(_Exported):
         self.output_shape = shapes[0]
         self.attention_shape = shapes[1][:2] if len(shapes) > 1 else None
         self._batch = 0
+        self._block(np.zeros((1, *self.input_shape), np.float32), 0)  # what is wrong shows here
 
     def _run(
         self, x: NDArray[np.float32], output: int, shape: tuple[int, ...]

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from birads_lib.cascade import apply_network
 from birads_lib.errors import DataError, one_of
-from birads_lib.files import digest_note, is_as_noted, note_digest, read_json, whole_file
+from birads_lib.files import (
+    digest_note,
+    empty_array,
+    is_as_noted,
+    note_digest,
+    read_json,
+    whole_file,
+)
 from birads_lib.networks import join_at_features, split_at_features, weights_digest
 from birads_lib.tiles.feed import FeatureBatches
 from birads_lib.training import Recipe, Trained, describe_model, save_model, train
@@ -51,7 +58,7 @@ def backbone_features(
     shape = (len(images), *backbone.output_shape[1:])
     if not (path.is_file() and digest_note(path).is_file()):  # else it was not finished
         with whole_file(path) as partial:
-            kept = np.lib.format.open_memmap(partial, mode="w+", dtype=precision, shape=shape)
+            kept = empty_array(partial, shape, precision)
             for start in range(0, len(images), BLOCK):
                 block = apply_network(backbone, images[start : start + BLOCK])
                 kept[start : start + BLOCK] = _within(block, precision)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from birads_lib.errors import DataError, DiskFullError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -115,6 +116,22 @@ def reserve(path: Path, size: int) -> None:
         file.truncate(size)
         if size and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
+
+
+def empty_array(path: Path, shape: tuple[int, ...], dtype: str = "uint8") -> np.memmap[Any, Any]:
+    """Write a ``.npy`` file of zeros, with room for all of it, to be filled where it lies.
+
+    Returns:
+        Memory map of the file, of that shape and type.
+
+    Raises:
+        OSError: There is no room.
+    """
+    import numpy as np
+
+    mapped = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    reserve(path, path.stat().st_size)
+    return mapped
 
 
 @contextmanager

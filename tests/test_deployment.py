@@ -270,6 +270,29 @@ def test_changed_network_is_named(plain, tmp_path, flip_byte):
     assert str(folder / name) in str(error.value)
 
 
+NO_NETWORKS = {
+    "its first bytes": lambda content: content[:40],
+    "its first half": lambda content: content[: len(content) // 2],
+    "a letter": lambda content: b"Dear reader,\n" * 40,
+    "zeros": lambda content: bytes(len(content)),
+}
+
+
+@pytest.mark.parametrize("edit", NO_NETWORKS.values(), ids=NO_NETWORKS)
+def test_what_is_no_network_is_named_though_its_digest_is_right(plain, tmp_path, edit):
+    folder = Path(shutil.copytree(plain, tmp_path / "copy"))
+    named = {Path(name).suffix: name for name in manifest_of(folder)["files"] if "gate" in name}
+    name = next(named[suffix] for suffix in (".xml", ".onnx", ".tflite") if suffix in named)
+    (folder / name).write_bytes(edit((folder / name).read_bytes()))
+    told = manifest_of(folder)
+    told["files"][name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
+    write_json(folder / "manifest.json", told)
+    with pytest.raises(DataError, match="not a readable network") as error:
+        read_export(folder)
+    assert str(folder / name) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_manifest_that_says_something_else_is_named(plain, tmp_path):
     folder = Path(shutil.copytree(plain, tmp_path / "copy"))
     write_json(folder / "manifest.json", {**manifest_of(folder), "threshold": 3})

@@ -5,9 +5,23 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from damage import append, cut, edited, flip, frame, put, stretch
+from damage import (
+    append,
+    cut,
+    edited,
+    flip,
+    folder,
+    frame,
+    gone,
+    itself,
+    nowhere,
+    pipe,
+    put,
+    stretch,
+)
+from watch import contents, watched
 
-from birads_lib.cli import main
+from birads_lib.cli import DONE, main
 from birads_lib.tiles import TileStore
 from birads_lib.tiles.layout import IMAGE_BYTES, TRAINING_PATHS
 from birads_lib.tiles.tfrecord import encode_example
@@ -59,6 +73,9 @@ OTHERS = {
     "it is a terabyte of zeros": (stretch(1 << 40), "record 2 .* wrong length checksum"),
     "text follows the records": (append(b"end of the file\n"), "record 2 .* length checksum"),
 }
+PLACES = {"is not there": gone, "is a pipe": pipe, "is a folder": folder}
+LINKS = {"leads to nothing": nowhere, "leads to itself": itself}
+ABSENT = f"note: training file absent: {FILE.rpartition('/')[2]}"
 LIES = {
     "a record claims more than there is": (frame(b"x" * 90, 200), "record 2 .* truncated"),
     "a record claims a terabyte": (frame(b"", 1 << 40), "record 2 .* length checksum"),
@@ -97,6 +114,18 @@ def test_a_single_bit_is_noticed(kaggle_set, byte, told):
 @pytest.mark.parametrize(("change", "told"), OTHERS.values(), ids=OTHERS)
 def test_another_kind_of_file_is_refused(kaggle_set, change, told):
     kaggle_set.refuses(FILE, change, told)
+
+
+@pytest.mark.parametrize("change", [*PLACES.values(), *LINKS.values()], ids=[*PLACES, *LINKS])
+def test_what_is_no_file_is_told_as_absent_and_the_others_are_merged(kaggle_set, check, change):
+    kaggle_set.write(kaggle_set.source)
+    change(kaggle_set.source / FILE)
+    before = contents(kaggle_set.source)
+    with watched():
+        code, printed, said = check.run("merge", kaggle_set.source, kaggle_set.out)
+    assert (code, said.count("\n")) == (DONE, 1), said
+    assert ABSENT in printed
+    assert contents(kaggle_set.source) == before
 
 
 @pytest.mark.parametrize(("lie", "told"), LIES.values(), ids=LIES)

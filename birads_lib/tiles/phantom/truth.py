@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from birads_lib.errors import DataError, UsageError
-from birads_lib.files import read_json, reserve
+from birads_lib.files import empty_array, read_json
 from birads_lib.labels import CLASSES
 from birads_lib.tiles.layout import IMAGE_BYTES, TILE
 
@@ -62,16 +62,6 @@ def open_arrays(folder: Path, mode: Literal["r", "r+"]) -> tuple[Bytes, Bytes]:
 def open_calcifications(folder: Path, mode: Literal["r", "r+"]) -> Bytes:
     """Packed masks ``(n, MASK_BYTES)`` of the calcifications of a phantom, on disk."""
     return np.load(folder / TRUTH / CALCIFICATIONS, mmap_mode=mode, allow_pickle=False)
-
-
-def empty_array(path: Path, shape: tuple[int, ...]) -> None:
-    """Write a uint8 array of zeros without holding it in memory.
-
-    Raises:
-        OSError: There is no room for it.
-    """
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    reserve(path, path.stat().st_size)
 
 
 class PhantomTruth:

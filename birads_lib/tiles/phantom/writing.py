@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 
 from birads_lib.errors import DataError, UsageError
-from birads_lib.files import reserve, whole_folder, write_json
+from birads_lib.files import empty_array, reserve, whole_folder, write_json
 from birads_lib.tiles.layout import (
     FEATURE_FILENAME,
     FEATURE_IMAGE,
@@ -35,7 +35,6 @@ from birads_lib.tiles.phantom.plan import Job, Place, Plan, list_jobs, plan_phan
 from birads_lib.tiles.phantom.truth import (
     CARD,
     GENERATOR,
-    empty_array,
     make_truth,
     open_arrays,
     open_calcifications,
