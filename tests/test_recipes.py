@@ -193,9 +193,9 @@ def test_resumed_training_ends_as_an_unbroken_one(name, stopped, parts, stop_in,
         train(network, *parts, recipe, path)
     resumed = train(network, *parts, recipe, path)
     assert not resumed.reused
-    np.testing.assert_allclose(resumed.history["val_loss"], unbroken.history["val_loss"], rtol=1e-4)
+    np.testing.assert_allclose(resumed.history["val_loss"], unbroken.history["val_loss"], rtol=1e-6)
     for mine, theirs in zip(resumed.model.get_weights(), unbroken.model.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ EXCEPTIONS = {
     ("tests/test_training.py", "layers.Lambda"): "a network that bursts, which no file holds",
     ("tests/networks/test_model_files.py", "keras.layers.Lambda"): "a trap that must not spring",
     ("tests/offline/sitecustomize.py", "import socket"): "notes who is asked",
+    ("tests/offline/alone.py", "import socket"): "takes the network away",
+    ("tests/offline/alone.py", "os.execvp"): "of words, no shell",
     ("tests/test_devices.py", "import socket"): "finds free ports of this computer",
     ("tests/study/test_server.py", "import urllib.request"): "asks this computer for a page",
     ("birads_lib/files.py", "import socket"): "for the computer's name, of which a digest is kept",

@@ -40,7 +40,8 @@ def fuzzed(tmp_path_factory) -> Path:
         for number, seed in enumerate(seeds):
             (folder / reader / "corpus" / str(number)).write_bytes(seed)
     budget = [f"-runs={RUNS}", f"-max_total_time={PATIENCE}", "-seed=1", "-max_len=400"]
-    subprocess.run([sys.executable, SCRIPT, folder, *budget], timeout=4 * PATIENCE + 60, check=False)
+    command = [sys.executable, SCRIPT, folder, *budget]
+    subprocess.run(command, timeout=len(SEEDS) * PATIENCE + 60, check=False)
     return folder
 
 

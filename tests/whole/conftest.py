@@ -45,17 +45,22 @@ def pages(project, simulated):
     return project / "html_simulated"
 
 
+HOSTILE = "a 'b' \"c\" <img src=x onerror=alert(1)> & $(touch sprung) {d} `e` | *f* $g$"
+"""A name of a folder that no page may take for a part of itself, and no shell for a command."""
+
+
 @pytest.fixture(scope="session")
-def real_tiles(real_data):
-    """Folder of real tiles in the Kaggle layout."""
-    return str(real_data / "mias-in-ddsm10-layout")
+def real_tiles(real_data, tmp_path_factory):
+    """Folder of real tiles in the Kaggle layout, by a hostile name."""
+    folder = tmp_path_factory.mktemp("tiles") / HOSTILE
+    return str(shutil.copytree(real_data / "mias-in-ddsm10-layout", folder))
 
 
 @pytest.fixture(scope="session")
 def real(real_tiles, tmp_path_factory):
     """The smoke run on real tiles, in a copy of its own."""
     folder = copy_study(tmp_path_factory.mktemp("real"))
-    done = birads(folder, "study", "--profile", "smoke", "--data", real_tiles)
+    done = birads(folder, "study", "--profile", "smoke", "--book", "--data", real_tiles)
     assert done.returncode == 0, done.stdout + done.stderr
     (run,) = (folder / "_build" / "run").iterdir()
     return run

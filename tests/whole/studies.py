@@ -1,6 +1,7 @@
 """Running the command line in a folder that holds a copy of the study."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -119,11 +120,19 @@ def kill_all_in(folder):
         time.sleep(0.05)
 
 
+@functools.cache
+def alone():
+    """Words before a command that leave it no network but this computer; none if not allowed."""
+    words = [sys.executable, OFFLINE / "alone.py"]
+    return words if not subprocess.run([*words, "true"], check=False).returncode else []
+
+
 def birads(folder, *arguments):
+    """Run a command as a user would, but for the network; what it asked for is in ``ASKED``."""
     places = [str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])]
     watched = {"PYTHONPATH": os.pathsep.join(places), "BIRADS_TEST_ASKED": str(folder / ASKED)}
     return subprocess.run(
-        [BIRADS, *arguments], cwd=folder, capture_output=True, text=True, check=False,
+        [*alone(), BIRADS, *arguments], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "COLUMNS": "200", **watched},
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+from html.parser import HTMLParser
 
 import pandas as pd
 from studies import ASKED, birads, described, kill
@@ -24,6 +25,33 @@ def test_categories_are_absent_where_the_set_has_none(real):
     page = (real / "notebooks" / "real_birads.ipynb").read_text()
     assert "This set has no BI-RADS categories" in page
     assert not list((real / "figures").glob("birads_*"))
+
+
+def test_a_hostile_name_of_the_folder_is_words_on_the_books_pages(real):
+    """It is a parameter of notebooks, and stands in what they print."""
+    pages = sorted((real.parents[2] / "_build" / "html").rglob("*.html"))
+    named = [path for path in pages if "onerror" in path.read_text(encoding="utf-8")]
+    assert {"data_merging.html", "gate.html"} <= {path.name for path in named}
+    for path in named:
+        page = Words()
+        page.feed(path.read_text(encoding="utf-8"))
+        assert "<img src=x onerror=alert(1)>" in "".join(page.words), path
+        assert not page.handlers, path
+    assert not list(real.parents[2].rglob("sprung"))
+
+
+class Words(HTMLParser):
+    """What a page says, and the attributes of its elements that would run a script."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.handlers = [], []
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def handle_starttag(self, tag, attributes):
+        self.handlers += [(tag, name) for name, _ in attributes if name.startswith("on")]
 
 
 def test_calcifications_are_not_measured_where_their_places_are_not_known(real):
