@@ -33,7 +33,7 @@ GPU_GIGABYTES = 1555  # of memory moved a second
 import pandas as pd
 
 from birads_lib.networks.cost import Peaks, cost_of, measured_peaks
-from birads_lib.study import costs, figures, figures_cost
+from birads_lib.study import costs, figures, figures_cost, measurements
 from birads_lib.study.markup import code
 from birads_lib.study.run import Run
 
@@ -179,33 +179,33 @@ run.say(
 # keeps every figure with the machine it was measured on. That machine need not be this one.
 
 # %%
-measured = costs.read_measurements(BENCH)
+measured = measurements.read_measurements(BENCH)
 if measured is None:
     run.say(f"There is no {code(BENCH)}: nothing has been measured yet. `make bench` writes it.")
 
 # %% tags=["hide-input"]
 if measured is not None:
     run.show_table(
-        costs.target_table(measured),
+        measurements.target_table(measured),
         "bench_targets",
         "What the study set out to reach, and whether it did; where a target speaks of the whole "
         "set, its name says how many tiles were measured.",
         tiles=False,
     )
     run.show_table(
-        costs.ratio_table(measured),
+        measurements.ratio_table(measured),
         "bench_ratios",
         "Ratios of medians, each within one run.",
         tiles=False,
     )
     run.show_table(
-        costs.measurement_table(measured),
+        measurements.measurement_table(measured),
         "bench_rows",
         "Every figure measured: median, least and most.",
         tiles=False,
     )
     run.show_table(
-        costs.machine_table(measured),
+        measurements.machine_table(measured),
         "bench_machine",
         "The machine of these measurements, and of each the size at which it was asked.",
         tiles=False,

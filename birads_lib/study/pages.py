@@ -40,6 +40,7 @@ from birads_lib.study.downloads import (
 from birads_lib.study.judgements import FAILS, HOLDS, NOTE, UNTESTABLE
 from birads_lib.study.machine import TIMINGS
 from birads_lib.study.markup import code, plain
+from birads_lib.study.measurements import MEASURED, REPEAT, read_measurements, repeat_table
 from birads_lib.study.notebooks import run_parameters
 from birads_lib.study.profiles import CHAPTERS, DATA, NOTEBOOKS
 from birads_lib.study.questions import PREFIX
@@ -295,6 +296,23 @@ def _computing(machine: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("threads set by the environment", threads or "none"),
         ("oneDNN in TensorFlow", machine["oneDNN"]),
     ]
+
+
+def status_repeats(run: Path) -> str:
+    """How far the answers of a training go with what does not repeat."""
+    measured = read_measurements(MEASURED) or {"results": {}}
+    rows = repeat_table(measured)
+    if rows.empty:
+        return "How far they differ was not measured here; `make bench ONLY=repeat` does.\n"
+    facts = measured["results"][REPEAT]["facts"]
+    head = ("the same training, with", *rows.columns)
+    return (
+        f"A gate was trained for {facts['epochs']} epochs and judged "
+        f"{facts['tiles that are judged']:,} simulated tiles it had not seen (`make bench "
+        "ONLY=repeat`). Each row compares pairs of such trainings: the median over pairs, in "
+        "brackets least and most.\n\n"
+        + table(head, [tuple(map(plain, row)) for row in rows.itertuples()])
+    )
 
 
 def status_run(run: Path) -> str:
@@ -591,8 +609,9 @@ def cited(keys: Sequence[str]) -> str:
 PARTS: Mapping[str, Callable[[Path], str]] = {
     part.__name__: part
     for part in (
-        findings, status_steps, status_machine, status_run, figure_index, predictions,
-        result_files, card_files, chapter_files, data_sources, data_counts, data_run, data_uses,
+        findings, status_steps, status_machine, status_repeats, status_run, figure_index,
+        predictions, result_files, card_files, chapter_files, data_sources, data_counts,
+        data_run, data_uses,
         model_networks, model_uses, model_scope, model_metrics,
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Hours from operations, and measurements as tables."""
+"""Hours from operations."""
 
 import keras
 import numpy as np
@@ -20,30 +20,6 @@ BYTES = 3 * (3 * 2 * 50 * 4 + 10 * 10 * 4) + 2 * (2 * 50 * 4 + 10 * 4)
 @pytest.fixture
 def training():
     return costs.Training(STEP, LEARNING, STEERING, EPOCHS)
-
-
-@pytest.fixture
-def measured():
-    return {
-        "machine": {"processor": "P", "cores": 2, "flags": ["avx2"], "packages": {"keras": "3"}},
-        "results": {
-            "merge": {
-                "question": "How fast?",
-                "rows": [
-                    {"name": "a", "median": 20.0, "unit": "tiles/s", "repeats": 3,
-                     "spread": [10.0, 30.0]},
-                ],
-                "ratios": [{"over": "a", "under": "b", "value": 2.5}],
-                "targets": [
-                    {"name": "a / b", "value": 2.5, "least": 3, "most": None, "met": False},
-                ],
-                "facts": {},
-                "size": "full",
-                "date": "2026-01-02",
-                "commit": "0123456789abcdef",
-            }
-        },
-    }  # fmt: skip
 
 
 def test_an_epoch_learns_in_three_passes_and_steers_in_one(training):
@@ -133,30 +109,6 @@ def test_a_frozen_scorer_counts_as_its_head_and_is_projected_at_the_gates_pace(t
     assert weights() == models["scorer_head"].count_params()
     assert costs.whole_pace(pace, tmp_path)["scorer"] == 5.0
     assert costs.epoch_seconds(tmp_path)["scorer"] == 2.0
-
-
-def test_measurements_may_be_absent_but_not_something_else(tmp_path, measured):
-    path = tmp_path / "results.json"
-    assert costs.read_measurements(path) is None
-    write_json(path, measured)
-    assert costs.read_measurements(path) == measured
-    write_json(path, [1])
-    with pytest.raises(DataError, match=r"results\.json: not what make bench writes"):
-        costs.read_measurements(path)
-
-
-def test_measurements_become_tables(measured):
-    assert costs.measurement_table(measured).loc[("How fast?", "a")].to_dict() == {
-        "median": "20 tiles/s", "least": "10", "most": "30", "repeats": 3,
-    }  # fmt: skip
-    assert costs.ratio_table(measured).loc[("How fast?", "a / b"), "ratio"] == "2.50"
-    assert costs.target_table(measured).loc[("How fast?", "a / b")].to_dict() == {
-        "measured": "2.5", "wanted": "at least 3", "reached": "no",
-    }  # fmt: skip
-    assert costs.machine_table(measured)["value"].to_dict() == {
-        "processor": "P", "cores": "2", "flags": "avx2", "keras": "3",
-        "How fast?": "size full, 2026-01-02, commit 0123456789",
-    }  # fmt: skip
 
 
 def test_the_roofline_shows_every_network_under_the_roofs():
