@@ -32,7 +32,7 @@ def change(tmp_path, monkeypatch):
 
 
 def test_the_profiles_shipped_pass(change):
-    check_study(change())
+    assert check_study(change()) is None, "it raises where something is wrong"
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,18 @@ def test_a_folder_of_no_known_layout_is_refused_at_once(change, tmp_path, which)
 
 def test_weights_of_a_chapter_that_is_done_are_not_asked_for_again(change):
     study = change("WEIGHTS: null", "WEIGHTS: imagenet")
+    with pytest.raises(DataError, match="ImageNet weights of MobileNetV2"):
+        check_study(study)
     put_stamp(study.stamp("gate"))
-    check_study(study)
+    assert check_study(study) is None
 
 
 def test_weights_that_are_there_pass(change, tmp_path):
+    study = change("WEIGHTS: null", "WEIGHTS: mine.keras")
+    with pytest.raises(DataError, match=r"mine\.keras: no such weights file"):
+        check_study(study)
     (tmp_path / "mine.keras").write_bytes(b"")
-    check_study(change("WEIGHTS: null", "WEIGHTS: mine.keras"))
+    assert check_study(study) is None
 
 
 @pytest.mark.parametrize("command", [["study"], ["study", "--book"], ["sweep"]])

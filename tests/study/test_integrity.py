@@ -93,7 +93,8 @@ def test_what_an_editor_hides_and_what_a_sweep_leaves_is_no_part_of_a_run(run):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("{}")
     (run / "figures" / "sweep_made.png").write_text("x")
-    refuse_changed(run)
+    assert refuse_changed(run) is None
+    assert verify_run(run) == []
 
 
 def test_several_changes_are_counted(run):

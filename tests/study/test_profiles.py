@@ -35,7 +35,9 @@ def test_the_three_profiles_of_the_design_exist():
 def test_every_override_is_declared_by_its_chapter(chapter):
     declared = declared_parameters(read_chapter(ROOT / "notebooks" / f"{chapter}.py"))
     for profile in profiles.read_profiles(TRACKED).values():
-        check_parameters(chapter, declared, profile.chapters[chapter])
+        overrides = profile.chapters[chapter]
+        assert set(overrides) <= set(declared)
+        assert check_parameters(chapter, declared, overrides) is None
 
 
 def test_shared_parameters_reach_every_chapter_and_own_ones_win(tmp_path):

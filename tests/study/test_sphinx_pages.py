@@ -169,7 +169,8 @@ def test_a_link_that_would_run_is_not_built():
 )
 def test_words_files_and_pictures_are_built(text):
     link = nodes.reference("", "here", refuri="https://doi.org/10.1/2")
-    refuse_scripts(None, saying(raw(text), link, nodes.Text("<script>")), "page")
+    said = saying(raw(text), link, nodes.Text("<script>"))
+    assert refuse_scripts(None, said, "page") is None, "it raises where something would run"
 
 
 def test_the_books_own_html_would_run_nothing_by_itself():

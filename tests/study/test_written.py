@@ -97,7 +97,7 @@ def test_a_chapter_refuses_what_is_not_as_an_earlier_one_left_it(run, flip_byte)
 
 def test_a_file_of_no_step_passes(run):
     (run / "models" / "mine.keras").write_bytes(b"x")
-    check_written(run, run / "models" / "mine.keras")
+    assert check_written(run, run / "models" / "mine.keras") is None
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{"])

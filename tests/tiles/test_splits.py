@@ -159,7 +159,8 @@ def test_too_few_tiles_or_groups_for_the_folds_are_refused_in_numbers(groups):
 def test_a_class_of_fewer_tiles_than_folds_is_no_cause_for_a_warning(table):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        make_splits(two_of_each(table, 3, 2), validation=0.1)
+        split = make_splits(two_of_each(table, 3, 2), validation=0.1)
+    assert {TRAIN, VALIDATION} <= set(split)
 
 
 @pytest.mark.parametrize("seed", range(8))
