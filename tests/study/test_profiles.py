@@ -37,7 +37,7 @@ def test_every_override_is_declared_by_its_chapter(chapter):
     for profile in profiles.read_profiles(TRACKED).values():
         overrides = profile.chapters[chapter]
         assert set(overrides) <= set(declared)
-        assert check_parameters(chapter, declared, overrides) is None
+        assert check_parameters(chapter, declared, overrides) == overrides
 
 
 def test_shared_parameters_reach_every_chapter_and_own_ones_win(tmp_path):
