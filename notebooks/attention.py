@@ -39,7 +39,7 @@ LEARNING_RATE = 1e-3
 BALANCE = "weights"  # "none", "weights" or "sampling"
 VALIDATION = 0.1  # share of the training tiles, by group, that steers
 ASIDE = 0.1  # share of the other training records, at random, kept for the chapter protocols
-SHOW_PRINTED = True  # also build the printed network, EfficientNetB7 at 200 x 150 x 3
+SHOW_PRINTED = True  # also build the printed network, EfficientNetB7 at 200 × 150 × 3
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -106,7 +106,7 @@ run.show_figure(
 # %% [markdown]
 # ## The printed network
 #
-# EfficientNetB7 {cite:p}`tan2019` at 200 x 150 x 3 with both attentions is what the
+# EfficientNetB7 {cite:p}`tan2019` at 200 × 150 × 3 with both attentions is what the
 # paper describes. Where the profile trains something smaller, the printed network is built here all
 # the same and four tiles pass through it, unless `SHOW_PRINTED` is off.
 
@@ -122,7 +122,7 @@ sizes = {
 if SHOW_PRINTED:
     printed = attention_scorer("EfficientNetB7", PRINTED_INPUT, pool=POOL)
     found = facts[built.PRINTED] = built.BuiltScorer.of(printed)
-    sizes["as printed: EfficientNetB7, 200 x 150, with attention"] = found.weights
+    sizes["as printed: EfficientNetB7, 200 × 150, with attention"] = found.weights
     sizes["of it EfficientNetB7 without its top"] = found.backbone_weights
     answer = apply_network(printed, np.asarray(store.images[:4]))
     run.say(

@@ -270,7 +270,7 @@ run.save_results(
 #
 # :::{dropdown} Solution
 # The two rows that say "denoised" move. The other two are made without the network and stay as
-# they are, to the last digit. The code has `LATENT` numbers for every 4 x 4 pixels: with 2 an
+# they are, to the last digit. The code has `LATENT` numbers for every 4 × 4 pixels: with 2 an
 # eighth as many as the tile, with 32 twice as many. Then the code is no longer a bottleneck by
 # its size, and only the noise in training keeps the network from copying.
 #
@@ -305,6 +305,6 @@ run.save_results(
 #
 # The difference is taken tile by tile, and above 0 the autoencoder is better. Only an interval
 # that leaves out 0 decides. Try `size=(1, 5, 5)` too, and both filters on `as_is`. A median over
-# 3 x 3 pixels removes every bright speck of up to four pixels, and keeps edges. A speck is what a
+# 3 × 3 pixels removes every bright speck of up to four pixels, and keeps edges. A speck is what a
 # fine calcification looks like, so the ratio is again not the whole answer.
 # :::

@@ -274,7 +274,7 @@ run.save_results(
 #
 # The weights do not change: a convolution has one kernel, however many places it is laid on. The
 # multiply-adds fall by a little less than four. A quarter of the places is left in most layers,
-# but a map of 7 x 7 cells becomes one of 4 x 4, because halves are rounded up; and the fully
+# but a map of 7 × 7 cells becomes one of 4 × 4, because halves are rounded up; and the fully
 # connected layer at the end costs what it did.
 # :::
 #

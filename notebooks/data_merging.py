@@ -17,7 +17,7 @@
 # book](../book/how_to_read.md) says where its numbers come from. **Time**: under a minute on a
 # laptop.
 #
-# The paper uses the Kaggle set *DDSM Mammography*: 299 x 299 grey {term}`tiles <tile>`, cut from
+# The paper uses the Kaggle set *DDSM Mammography*: 299 × 299 grey {term}`tiles <tile>`, cut from
 # the Digital Database for Screening Mammography {cite:p}`heath2001` and its curated subset
 # {cite:p}`lee2017`. The tiles may not be passed on, so unless you give the set (`make book
 # DATA=...`) the study draws **simulated tiles** in exactly its layout. `DATA` may also name a
