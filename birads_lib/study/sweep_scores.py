@@ -51,14 +51,14 @@ def recomputed(found: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     """Scores and differences of a collected sweep once more, from its table.
 
     Args:
-        found: What was collected: ``members`` and ``differences``, each as they are given here.
+        found: What was collected: ``members``, and ``pairs`` to be compared.
         table: Predictions of all members with a column ``member``.
 
     Returns:
         ``members``, by name the ``scores``; and ``differences``.
 
     Raises:
-        KeyError, IndexError: The table lacks a member, a seed or a column.
+        KeyError, IndexError: The table lacks a member, a seed or a column; the pairs are missing.
     """
     tables = {
         name: [
@@ -67,10 +67,9 @@ def recomputed(found: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:
         ]
         for name, member in found["members"].items()
     }
-    pairs = dict.fromkeys((row["first"], row["second"]) for row in found["differences"])
     return {
         "members": {name: {"scores": scores_of(own)} for name, own in tables.items()},
-        "differences": differences_of(tables, list(pairs)),
+        "differences": differences_of(tables, [(a, b) for a, b in found["pairs"]]),
     }
 
 

@@ -563,8 +563,8 @@ def collect(run: Run, sweep: Sweep) -> dict[str, Any]:
     Returns:
         ``complete``, ``failed`` (reason by member), ``missing`` (trainings not finished),
         ``date``, ``commit``, ``profile``, ``data``, ``simulated``, ``table`` (digest),
-        ``members`` and ``differences`` (see ``describe_members`` and
-        ``sweep_scores.differences_of``).
+        ``members``, ``pairs`` to be compared and ``differences`` (see ``describe_members``
+        and ``sweep_scores.differences_of``).
     """
     tables: dict[str, list[pd.DataFrame]] = {}
     failed: dict[str, str] = {}
@@ -587,6 +587,7 @@ def collect(run: Run, sweep: Sweep) -> dict[str, Any]:
         "simulated": run.store.simulated,
         "table": _write_table(table_path(run.path, sweep.name), tables, state),
         "members": describe_members(run, sweep, tables),
+        "pairs": [list(pair) for pair in sweep.compare],
         "differences": differences_of(tables, sweep.compare),
     }
     return _write_dated(results_path(run.path, sweep.name), found)

@@ -538,10 +538,11 @@ def test_a_sweep_of_which_nothing_ran_leaves_no_table(run, written):
          "not what the predictions give: half scorer auroc value is 0.987, recomputed "),
         (lambda found: found["differences"][0]["accuracy"].update(interval=[0.1, 0.2]),
          "best less half, scorer accuracy interval is [0.1, 0.2], recomputed "),
+        (lambda found: found["differences"].pop(), "best less half, scorer is None, recomputed "),
         (lambda found: found["members"]["half"].update(seeds=[0, 7]),
          "does not go with its predictions (IndexError"),
     ],
-    ids=["score", "difference", "seeds"],
+    ids=["score", "difference", "lost difference", "seeds"],
 )  # fmt: skip
 def test_results_that_do_not_follow_from_a_sweeps_predictions_are_named(run, written, change, said):
     sweep = written(described(half=member(skill=0.5), best=member()))
