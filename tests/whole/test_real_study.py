@@ -36,7 +36,7 @@ def test_a_hostile_name_of_the_folder_is_words_on_the_books_pages(real):
         page = Words()
         page.feed(path.read_text(encoding="utf-8"))
         assert "<img src=x onerror=alert(1)>" in "".join(page.words), path
-        assert not page.handlers, path
+        assert page.handlers <= {("button", "onclick")}, "more than the theme's own"
     assert not list(real.parents[2].rglob("sprung"))
 
 
@@ -45,13 +45,13 @@ class Words(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.words, self.handlers = [], []
+        self.words, self.handlers = [], set()
 
     def handle_data(self, data):
         self.words.append(data)
 
     def handle_starttag(self, tag, attributes):
-        self.handlers += [(tag, name) for name, _ in attributes if name.startswith("on")]
+        self.handlers |= {(tag, name) for name, _ in attributes if name.startswith("on")}
 
 
 def test_calcifications_are_not_measured_where_their_places_are_not_known(real):
