@@ -42,40 +42,53 @@ CLUSTERS = ("slurm", "kubernetes")
 MOST_CORES, MOST_PORT = 4096, 65_535
 NOTICE = "Research software, not a medical device."
 
+_asked_to_stop = threading.Event()
+
 Handler = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors a user can mend end in one line on standard error."""
     _settle_output()
+    _asked_to_stop.clear()
     try:
         if threading.current_thread() is threading.main_thread():
-            for ending in (signal.SIGTERM, signal.SIGHUP):
+            for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 if signal.getsignal(ending) != signal.SIG_IGN:  # as under nohup
                     signal.signal(ending, _stop)
         parsed = _parser().parse_args(arguments)
         code = parsed.handler(parsed)
         sys.stdout.flush()
         return code
-    except StudyError as error:
-        _complain(str(error))
-        _tell_refused()
-        return MISUSED
-    except OSError as error:
-        _drop_output()
-        if not isinstance(error, BrokenPipeError):  # then who reads has read enough
-            place = f"{error.filename or 'output'}: {error.strerror}; name another place"
-            _complain(place if error.strerror else str(error))
-        return MISUSED if error.errno in UNUSABLE_PATH else FAILED
-    except ChapterError as error:
-        print(f"birads: {error}", file=sys.stderr)
-        return FAILED
-    except MemoryError:
-        _complain("not enough memory; give fewer tiles at a time, or a machine with more")
-        return FAILED
-    except KeyboardInterrupt:
-        _complain("stopped")
-        return FAILED
+    except (Exception, KeyboardInterrupt) as error:
+        # A library that was stopped while it loaded may have made another error of it.
+        if isinstance(error, KeyboardInterrupt) or _asked_to_stop.is_set():
+            _complain("stopped")
+            return FAILED
+        return _tell(error)
+
+
+def _tell(error: Exception) -> int:
+    """Say in one line what went wrong, if that is known; the exit code."""
+    match error:
+        case StudyError():
+            _complain(str(error))
+            _tell_refused()
+            return MISUSED
+        case OSError():
+            _drop_output()
+            if not isinstance(error, BrokenPipeError):  # then who reads has read enough
+                place = f"{error.filename or 'output'}: {error.strerror}; name another place"
+                _complain(place if error.strerror else str(error))
+            return MISUSED if error.errno in UNUSABLE_PATH else FAILED
+        case ChapterError():
+            print(f"birads: {error}", file=sys.stderr)
+            return FAILED
+        case MemoryError():
+            _complain("not enough memory; give fewer tiles at a time, or a machine with more")
+            return FAILED
+        case _:
+            raise error
 
 
 def _settle_output() -> None:
@@ -108,6 +121,7 @@ def _tell_refused() -> None:
 
 def _stop(*_: object) -> None:
     """End as on Ctrl-C, so that what is half written is taken away."""
+    _asked_to_stop.set()
     raise KeyboardInterrupt
 
 

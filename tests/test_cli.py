@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from birads_lib import cli
 from birads_lib.cli import main
+from birads_lib.errors import DataError
 from birads_lib.files import sha256
 from birads_lib.tiles import TileStore
 from birads_lib.tiles.layout import TILE, TRAINING_PATHS
@@ -66,6 +71,20 @@ def test_wrong_usage_ends_with_code_2(arguments, capsys):
     assert said.startswith("birads: ")
     assert re.search("; run `birads( merge| phantom)? --help` for what it takes\n$", said)
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_an_error_that_a_library_makes_of_a_stop_is_a_stop(ending, monkeypatch, capsys):
+    def loads(_):
+        try:
+            os.kill(os.getpid(), ending)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            raise DataError("gate.onnx: not a readable network (initialization failed)") from None
+
+    monkeypatch.setattr(cli, "_verify", loads)
+    assert main(["verify", "run"]) == 1
+    assert capsys.readouterr().err == "birads: stopped\n"
 
 
 @pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS)])
