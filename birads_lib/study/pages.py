@@ -300,17 +300,19 @@ def _computing(machine: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def status_repeats(run: Path) -> str:
     """How far the answers of a training go with what does not repeat."""
-    measured = read_measurements(MEASURED) or {"results": {}}
+    measured = read_measurements(MEASURED) or {"machine": {}, "results": {}}
     rows = repeat_table(measured)
     if rows.empty:
         return "How far they differ was not measured here; `make bench ONLY=repeat` does.\n"
-    facts = measured["results"][REPEAT]["facts"]
+    asked, machine = measured["results"][REPEAT], measured["machine"]
+    facts = asked["facts"]
     head = ("the same training, with", *rows.columns)
     return (
         f"A gate was trained for {facts['epochs']} epochs and judged "
         f"{facts['tiles that are judged']:,} simulated tiles it had not seen (`make bench "
-        "ONLY=repeat`). Each row compares pairs of such trainings: the median over pairs, in "
-        "brackets least and most.\n\n"
+        f"ONLY=repeat`, {plain(asked['date'])}, commit {short(asked['commit'])}, on "
+        f"{plain(machine['processor'])} with {machine['cores']} cores). Each row compares pairs of "
+        "such trainings: the median over pairs, in brackets least and most.\n\n"
         + table(head, [tuple(map(plain, row)) for row in rows.itertuples()])
     )
 
@@ -611,8 +613,7 @@ PARTS: Mapping[str, Callable[[Path], str]] = {
     for part in (
         findings, status_steps, status_machine, status_repeats, status_run, figure_index,
         predictions, result_files, card_files, chapter_files, data_sources, data_counts,
-        data_run, data_uses,
-        model_networks, model_uses, model_scope, model_metrics,
+        data_run, data_uses, model_networks, model_uses, model_scope, model_metrics,
     )
 }  # fmt: skip
 """Every part that a page may ask for, by name: from a run's folder to Markdown."""

@@ -174,7 +174,7 @@ def _check_decoder(path: Path, dicom: pydicom.Dataset) -> None:
     syntax = dicom.file_meta.TransferSyntaxUID
     try:
         there = get_decoder(syntax).is_available
-    except NotImplementedError:
+    except RuntimeError:  # what pydicom raises for a syntax that holds no picture
         raise DataError(
             f"{path}: transfer syntax {syntax.name}, which holds no picture that can be decoded; "
             "give it uncompressed"

@@ -48,9 +48,8 @@ def fuzz(name: str, folder: Path, *options: str) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     read, expected = READERS[name], EXPECTED.get(name, DataError)
-    path = Path(
-        f"/proc/self/fd/{os.memfd_create('input')}"
-    )  # a file in memory: no disk to wait for
+    in_memory = os.memfd_create("input")  # no disk to wait for
+    path = Path(f"/proc/self/fd/{in_memory}")
 
     def read_one(content: bytes) -> None:
         path.write_bytes(content)

@@ -48,7 +48,8 @@ def repeated():
         for figure, value in FIGURES.items()
     ]
     facts = {"epochs": 4, "tiles that are judged": 1274}
-    return {"machine": {}, "results": {"repeat": {"rows": rows, "facts": facts}}}  # fmt: skip
+    asked = {"rows": rows, "facts": facts, "date": "2026-01-02", "commit": "0123456789abcdef"}
+    return {"machine": {"processor": "P", "cores": 2}, "results": {"repeat": asked}}  # fmt: skip
 
 
 def test_measurements_may_be_absent_but_not_something_else(tmp_path, measured):
@@ -96,4 +97,7 @@ def test_the_page_says_how_far_trainings_differ_or_that_it_was_not_measured(
     write_json(tmp_path / measurements.MEASURED, repeated)
     said = pages.status_repeats(tmp_path)
     assert "for 4 epochs and judged 1,274 simulated tiles" in said
+    assert "2026-01-02, commit" in said
+    assert "0123456" in said
+    assert "on P with 2 cores" in said
     assert "on one thread | 1 | 0.25 (0 to 0.5) | 0.0625 (0 to 0.125) |" in said
