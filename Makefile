@@ -14,6 +14,9 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/ready
+# Where a process of the tests dies, all end: another in its place would never be done.
+TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	--max-worker-restart 0
 # Folders go to the shell as variables, so that it takes nothing in a name for a command.
 STUDY := --profile $(PROFILE) $(if $(DATA),--data "$$DATA") \
 	$(if $(EXTERNAL),--external "$$EXTERNAL") --cores $(CORES)
@@ -40,11 +43,10 @@ sweep: $(READY) ## train and compare other ways (SWEEP=ablations, SEEDS=5; else 
 	@$(BIN)/birads sweep $(SWEEP) $(STUDY) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: $(READY) ## run all tests, two files at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(TESTS)
 
 coverage: $(READY) ## run all tests and name the branches of birads_lib that none of them takes
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-		--cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+	@$(TESTS) --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 mutants: $(READY) ## change what each number goes through and count what no test notices (hours)
 	@# Not among the locked: pip's hash mode cannot resolve what it needs beside jupytext.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from birads_lib import metrics
 from birads_lib.cascade import INTENDED_USE, NOT_INTENDED_USE, PARTS, Cascade
-from birads_lib.engines import load_openvino, open_network
+from birads_lib.engines import open_network, openvino_core
 from birads_lib.errors import DataError, UsageError, one_of
 from birads_lib.export import FORMATS, frozen_function, write_litert, write_openvino
 from birads_lib.files import read_json, sha256, whole_folder, write_json
@@ -345,7 +345,7 @@ def tensor_names(path: Path, form: str) -> tuple[str, list[str]]:
 
         graph = onnx.load(path).graph
         return graph.input[0].name, [result.name for result in graph.output]
-    model = load_openvino().Core().read_model(path)
+    model = openvino_core().read_model(path)
     return model.input(0).any_name, [result.any_name for result in model.outputs]
 
 

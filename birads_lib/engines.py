@@ -7,6 +7,7 @@ its map. Keras is imported only where Keras runs.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -96,6 +97,17 @@ def load_openvino() -> Any:
     return openvino
 
 
+@functools.cache
+def openvino_core() -> Any:
+    """OpenVINO's runtime: one that stays until the process ends.
+
+    With the last one goes what runs networks on the processor, and with that the memory where
+    it had the system handle signals, though not the system's note of it: the next Ctrl-C would
+    be a segmentation fault.
+    """
+    return load_openvino().Core()
+
+
 class KerasNetwork:
     """A Keras model with one input and one output."""
 
@@ -143,15 +155,15 @@ class OpenVinoNetwork(_Exported):
     """An ONNX file run by OpenVINO in float32, several small batches at a time."""
 
     def __init__(self, path: Path):
-        openvino = load_openvino()
-        model = openvino.Core().read_model(path)
+        core = openvino_core()
+        model = core.read_model(path)
         self.input_shape = _fixed(model.input(0).partial_shape)
         self.output_shape = _fixed(model.output(0).partial_shape)
         maps = model.outputs[1:]
         self.attention_shape = _fixed(maps[0].partial_shape)[:2] if maps else None
         hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
-        compiled = openvino.Core().compile_model(model, "CPU", hints)
-        self._jobs = openvino.AsyncInferQueue(compiled)
+        compiled = core.compile_model(model, "CPU", hints)
+        self._jobs = load_openvino().AsyncInferQueue(compiled)
         self._jobs.set_callback(_keep_output)
 
     def _run(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from birads_lib.engines import SPATIAL, load_openvino
+from birads_lib.engines import SPATIAL, load_openvino, openvino_core
 from birads_lib.errors import one_of
 from birads_lib.files import whole_file
 
@@ -98,9 +98,8 @@ def write_litert(function: Any, path: str | os.PathLike[str], **options: Any) ->
 
 def write_openvino(onnx: Path, target: Path) -> None:
     """Write an ONNX network in OpenVINO's form: ``target``, ``.xml``, and ``.bin`` beside it."""
-    openvino = load_openvino()
-    network = openvino.Core().read_model(onnx)
-    openvino.save_model(network, target, compress_to_fp16=False)
+    network = openvino_core().read_model(onnx)
+    load_openvino().save_model(network, target, compress_to_fp16=False)
 
 
 def with_attention(model: keras.Model) -> keras.Model:

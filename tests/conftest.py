@@ -69,6 +69,12 @@ def pytest_runtest_makereport() -> Iterator[None]:
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a failure when it happens: a log that is cut off has no summary."""
+    if report.failed:
+        print(f"\n{report.nodeid} ({report.when})", flush=True)
+
+
 @pytest.fixture(scope="session")
 def kaggle_folder(tmp_path_factory) -> Path:
     """A few hundred simulated tiles in the Kaggle layout; do not write into it."""

@@ -350,6 +350,25 @@ def test_predicting_needs_no_tensorflow(saved, tmp_path):
     assert done.stdout.count("\n") == 4
 
 
+HEARS_A_SIGNAL = """
+import gc, os, signal, sys
+from birads_lib.cascade import Cascade
+cascade = Cascade.load(sys.argv[1], sys.argv[2])
+del cascade
+gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnx", "litert"])
+def test_a_signal_is_heard_after_an_engine_has_gone(engine, gate, scorer, tmp_path):
+    Cascade(gate, scorer).save(tmp_path / "cascade", forms=("onnx", "litert"))
+    command = [sys.executable, "-c", HEARS_A_SIGNAL, str(tmp_path / "cascade"), engine]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
 def test_folder_that_holds_no_cascade_is_named(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(DataError, match=r"no cascade \(cascade\.json is missing\)") as error:

@@ -17,7 +17,7 @@ from small_cascade import small_cascade
 from birads_lib import Cascade, deployment
 from birads_lib.cli import main
 from birads_lib.deployment import Exporter, check_manifest, export_cascade, read_export
-from birads_lib.engines import load_openvino
+from birads_lib.engines import openvino_core
 from birads_lib.errors import DataError
 from birads_lib.files import read_json, sha256, write_json
 from birads_lib.labels import CLASSES, LESION_CODES
@@ -146,7 +146,7 @@ def run_onnx(path, entry, x, tensors):
 
 def run_openvino(path, entry, x, tensors):
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    found = load_openvino().compile_model(path, "CPU", hints)({entry: x})
+    found = openvino_core().compile_model(path, "CPU", hints)({entry: x})
     return [found[tensor] for tensor in tensors]
 
 
