@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,11 @@ def kill(folder, arguments, start, seconds):
                 break
         process.stdout.read()
     return process.returncode
+
+
+def moments(seed):
+    """Three moments at random within the first 25 seconds of something longer."""
+    return np.random.default_rng(seed).uniform(0, 25, 3)
 
 
 def begin(folder, *arguments):

@@ -16,7 +16,9 @@ from studies import (
     birads,
     copy_study,
     described,
+    kill,
     kill_all_in,
+    moments,
     wait_for,
 )
 
@@ -267,7 +269,7 @@ def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken
     simulated, tmp_path_factory
 ):
     """One study, killed in a training, told to stop in another, stopped by a failing chapter,
-    told to stop while its pages are made, then let go on."""
+    told to stop while its pages are made, killed while they are, then let go on."""
     folder = copy_study(tmp_path_factory.mktemp("second"))
     run, command = folder / "_build" / "run" / "smoke", ("study", "--profile", "smoke")
     models = run / "models"
@@ -314,6 +316,9 @@ def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken
     assert "cascade" in again
     assert again[-1] == "html"
     assert not {"data", "data_merging", "autoencoder", "gate"} & set(again)
+    for after in moments(seed=8):
+        assert kill(folder, (*command, "--book"), "smoke: html", seconds=after) == -signal.SIGKILL
+        assert index.read_text() == "the book of an earlier run"
     done = birads(folder, *command, "--book")
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^smoke: (\w+)$", done.stdout, re.M) == ["html"]
