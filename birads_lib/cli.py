@@ -429,8 +429,17 @@ def _sweep(options: argparse.Namespace) -> int:
     check_study(study)
     chosen = {"data": options.data, "external": options.external, "seeds": options.seeds}
     chosen["distribute"] = options.distribute
+    chosen["sweep"] = ",".join(names)
     targets = [f"sweep_{name}" for name in names]
-    stopped = _snakemake(options, targets, {**chosen, "sweep": ",".join(names)}, "--keep-going")
+    stopped = _snakemake(options, targets, chosen, "--keep-going")
+    left = _untried(study, sweeps, names) if stopped == FAILED else 0
+    while left:
+        # It happened once that Snakemake ended by itself before each group had its turn.
+        print(f"birads: {left} trainings were not tried; going on with them", file=sys.stderr)
+        stopped = _snakemake(options, targets, chosen, "--keep-going")
+        before, left = left, _untried(study, sweeps, names)
+        if left == before:
+            break
     if stopped and not study.stamp("attention").exists():
         if stopped == FAILED:
             message = "the study stopped before the sweep; see the message above"
@@ -438,6 +447,16 @@ def _sweep(options: argparse.Namespace) -> int:
         return stopped
     whole = [_collect(study, sweeps[name]) for name in names]
     return DONE if all(whole) else FAILED
+
+
+def _untried(study: Any, sweeps: Any, names: Sequence[str]) -> int:
+    """How many trainings of these sweeps neither ended nor failed; 0 where none can begin."""
+    from birads_lib.study.run import Run
+    from birads_lib.study.sweeps import untried
+
+    if not study.stamp("attention").exists():
+        return 0
+    return sum(len(untried(Run(study.run, name), sweeps[name])) for name in names)
 
 
 def _sweep_group(study: Any, sweep: Any, options: argparse.Namespace) -> int:
