@@ -432,12 +432,12 @@ def _sweep(options: argparse.Namespace) -> int:
     chosen["sweep"] = ",".join(names)
     targets = [f"sweep_{name}" for name in names]
     stopped = _snakemake(options, targets, chosen, "--keep-going")
-    left = _untried(study, sweeps, names) if stopped == FAILED else 0
+    left = _unfinished(study, sweeps, names) if stopped == FAILED else 0
     while left:
-        # It happened once that Snakemake ended by itself before each group had its turn.
-        print(f"birads: {left} trainings were not tried; going on with them", file=sys.stderr)
+        # It happened once, after kills, that Snakemake ended before each group had its turn.
+        _complain(f"{left} trainings are not finished; going on with them")
         stopped = _snakemake(options, targets, chosen, "--keep-going")
-        before, left = left, _untried(study, sweeps, names)
+        before, left = left, _unfinished(study, sweeps, names)
         if left == before:
             break
     if stopped and not study.stamp("attention").exists():
@@ -449,14 +449,14 @@ def _sweep(options: argparse.Namespace) -> int:
     return DONE if all(whole) else FAILED
 
 
-def _untried(study: Any, sweeps: Any, names: Sequence[str]) -> int:
-    """How many trainings of these sweeps neither ended nor failed; 0 where none can begin."""
+def _unfinished(study: Any, sweeps: Any, names: Sequence[str]) -> int:
+    """How many trainings of these sweeps neither ended nor failed; 0 where none could begin."""
     from birads_lib.study.run import Run
-    from birads_lib.study.sweeps import untried
+    from birads_lib.study.sweeps import unfinished
 
     if not study.stamp("attention").exists():
         return 0
-    return sum(len(untried(Run(study.run, name), sweeps[name])) for name in names)
+    return sum(len(unfinished(Run(study.run, name), sweeps[name])) for name in names)
 
 
 def _sweep_group(study: Any, sweep: Any, options: argparse.Namespace) -> int:

@@ -517,7 +517,7 @@ def failures(run: Run, members: Iterable[Member]) -> dict[str, str]:
 UNFINISHED = "not finished"
 
 
-def untried(run: Run, sweep: Sweep) -> list[str]:
+def unfinished(run: Run, sweep: Sweep) -> list[str]:
     """Trainings of a sweep that neither ended nor failed, as ``member, seed N``."""
     return [
         f"{member.name}, seed {seed}"

@@ -34,7 +34,7 @@ from birads_lib.study.sweeps import (
     run_group,
     run_member,
     table_path,
-    untried,
+    unfinished,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -333,25 +333,25 @@ def test_groups_that_had_no_turn_get_it_as_long_as_fewer_are_left(
     planned, capsys, monkeypatch, left, runs
 ):
     counts = iter(left)
-    monkeypatch.setattr("birads_lib.cli._untried", lambda *_: next(counts))
+    monkeypatch.setattr("birads_lib.cli._unfinished", lambda *_: next(counts))
     assert main(["sweep", "ablations", "--profile", "smoke"]) == 1
     assert len(planned) == runs
     assert all(command == planned[0] for command in planned)
     said = capsys.readouterr().err
-    assert said.count("trainings were not tried; going on with them") == runs - 1
-    assert said.startswith("birads: 5 trainings were not tried") == (left[0] == 5)
+    assert said.count("trainings are not finished; going on with them") == runs - 1
+    assert said.startswith("birads: 5 trainings are not finished") == (left[0] == 5)
 
 
-def test_only_what_neither_ended_nor_failed_is_untried(run, written):
+def test_only_what_neither_ended_nor_failed_is_unfinished(run, written):
     entry = described(best=member(), bad=member("failing"))
     sweep = written(entry)
     both = ["best, seed 0", "best, seed 1", "bad, seed 0", "bad, seed 1"]
-    assert untried(run, sweep) == both
+    assert unfinished(run, sweep) == both
     run_group(run, sweep, "quick")
-    assert untried(run, sweep) == []
+    assert unfinished(run, sweep) == []
     (run.path / "sweeps/made/best/1.parquet").unlink()
     (run.path / "sweeps/made/best/1.json").unlink()
-    assert untried(run, sweep) == ["best, seed 1"]
+    assert unfinished(run, sweep) == ["best, seed 1"]
 
 
 def test_a_sweep_runs_on_a_cluster_too(planned):
