@@ -38,6 +38,12 @@ STEPS_LOCK = Path("_build") / "steps.lock"
 """Held by every step that runs, so that none of a study that was killed works on unseen."""
 ALREADY = "a study or a sweep is running in this folder; wait for it or stop it"
 LEFT_BEHIND = "a step of an earlier study is still running in this folder; wait for it or stop it"
+STAMPS_DECIDE = ("--ignore-incomplete", "--rerun-triggers", "mtime")
+"""What Snakemake itself knows of a step does not count: it is done when its stamp is there.
+
+A step that left its stamp as all was killed is one that Snakemake would do again; because inputs
+are ``ancient``, it then asks no further what its targets lack, and ends as if all were done.
+"""
 CLUSTERS = ("slurm", "kubernetes")
 MOST_CORES, MOST_PORT = 4096, 65_535
 NOTICE = "Research software, not a medical device."
@@ -381,9 +387,7 @@ def _snakemake(
         *targets,
         *_executor(options),
         "--nolock",  # its locks outlive a study that was killed
-        "--rerun-incomplete",
-        "--rerun-triggers",
-        "params",
+        *STAMPS_DECIDE,
         "--quiet",
         "all",
         *more,
@@ -429,17 +433,8 @@ def _sweep(options: argparse.Namespace) -> int:
     check_study(study)
     chosen = {"data": options.data, "external": options.external, "seeds": options.seeds}
     chosen["distribute"] = options.distribute
-    chosen["sweep"] = ",".join(names)
     targets = [f"sweep_{name}" for name in names]
-    stopped = _snakemake(options, targets, chosen, "--keep-going")
-    left = _unfinished(study, sweeps, names) if stopped == FAILED else 0
-    while left:
-        # It happened once, after kills, that Snakemake ended before each group had its turn.
-        _complain(f"{left} trainings are not finished; going on with them")
-        stopped = _snakemake(options, targets, chosen, "--keep-going")
-        before, left = left, _unfinished(study, sweeps, names)
-        if left == before:
-            break
+    stopped = _snakemake(options, targets, {**chosen, "sweep": ",".join(names)}, "--keep-going")
     if stopped and not study.stamp("attention").exists():
         if stopped == FAILED:
             message = "the study stopped before the sweep; see the message above"
@@ -447,16 +442,6 @@ def _sweep(options: argparse.Namespace) -> int:
         return stopped
     whole = [_collect(study, sweeps[name]) for name in names]
     return DONE if all(whole) else FAILED
-
-
-def _unfinished(study: Any, sweeps: Any, names: Sequence[str]) -> int:
-    """How many trainings of these sweeps neither ended nor failed; 0 where none could begin."""
-    from birads_lib.study.run import Run
-    from birads_lib.study.sweeps import unfinished
-
-    if not study.stamp("attention").exists():
-        return 0
-    return sum(len(unfinished(Run(study.run, name), sweeps[name])) for name in names)
 
 
 def _sweep_group(study: Any, sweep: Any, options: argparse.Namespace) -> int:

@@ -517,16 +517,6 @@ def failures(run: Run, members: Iterable[Member]) -> dict[str, str]:
 UNFINISHED = "not finished"
 
 
-def unfinished(run: Run, sweep: Sweep) -> list[str]:
-    """Trainings of a sweep that neither ended nor failed, as ``member, seed N``."""
-    return [
-        f"{member.name}, seed {seed}"
-        for member in sweep.members.values()
-        for seed in range(member.seeds)
-        if _trouble(run, member, seed) == UNFINISHED
-    ]
-
-
 def _trouble(run: Run, member: Member, seed: int) -> str:
     """Why a training has no answers as things stand; "" if it has."""
     found = _state(member_folder(run, member) / f"{seed}.parquet")

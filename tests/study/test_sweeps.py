@@ -34,7 +34,6 @@ from birads_lib.study.sweeps import (
     run_group,
     run_member,
     table_path,
-    unfinished,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -322,36 +321,6 @@ def test_a_sweep_is_handed_to_the_graph_and_goes_on_where_one_group_fails(planne
     assert "--keep-going" in command
     assert command[-3:] == ["profile=smoke", "seeds=3", "sweep=ablations,gates"]
     assert "stopped before the sweep" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("left", "runs"),
-    [([5, 0], 2), ([5, 2, 0], 3), ([5, 2, 2], 3), ([5, 5], 2), ([0], 1)],
-    ids=["the rest", "the rest in two", "some stay", "all stay", "each had its turn"],
-)
-def test_groups_that_had_no_turn_get_it_as_long_as_fewer_are_left(
-    planned, capsys, monkeypatch, left, runs
-):
-    counts = iter(left)
-    monkeypatch.setattr("birads_lib.cli._unfinished", lambda *_: next(counts))
-    assert main(["sweep", "ablations", "--profile", "smoke"]) == 1
-    assert len(planned) == runs
-    assert all(command == planned[0] for command in planned)
-    said = capsys.readouterr().err
-    assert said.count("trainings are not finished; going on with them") == runs - 1
-    assert said.startswith("birads: 5 trainings are not finished") == (left[0] == 5)
-
-
-def test_only_what_neither_ended_nor_failed_is_unfinished(run, written):
-    entry = described(best=member(), bad=member("failing"))
-    sweep = written(entry)
-    both = ["best, seed 0", "best, seed 1", "bad, seed 0", "bad, seed 1"]
-    assert unfinished(run, sweep) == both
-    run_group(run, sweep, "quick")
-    assert unfinished(run, sweep) == []
-    (run.path / "sweeps/made/best/1.parquet").unlink()
-    (run.path / "sweeps/made/best/1.json").unlink()
-    assert unfinished(run, sweep) == ["best, seed 1"]
 
 
 def test_a_sweep_runs_on_a_cluster_too(planned):
