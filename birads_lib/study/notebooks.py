@@ -157,6 +157,10 @@ def run_chapter(source: Path, target: Path, parameters: dict[str, Any], figures:
             )
         except papermill.PapermillExecutionError as error:
             raise _as_raised(source.stem, error) from None
+        except KeyboardInterrupt:
+            # The cell that was waited for fails as its kernel goes, which nobody asks for any more.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            raise
         finally:
             plain.unlink(missing_ok=True)
         executed = nbformat.read(partial, as_version=4)

@@ -1,8 +1,12 @@
 """The runner: parameters are checked, failures stop, only whole chapters get their name."""
 
+import asyncio
+import gc
 import json
+import logging
 
 import nbformat
+import papermill
 import pytest
 
 from birads_lib.errors import ChapterError, DataError, UsageError
@@ -166,3 +170,30 @@ def test_a_described_table_is_published_without_the_runners_mark(tmp_path):
 def test_missing_chapter_is_named(tmp_path):
     with pytest.raises(DataError, match="no such chapter"):
         notebooks.read_chapter(tmp_path / "nothing.py")
+
+
+def test_a_stop_says_nothing_of_the_cell_that_was_waited_for(
+    chapter, tmp_path, monkeypatch, caplog
+):
+    async def cell():
+        raise RuntimeError("Kernel died")
+
+    def stopped(*_, **__):
+        loop = asyncio.new_event_loop()
+        left.append(loop.create_task(cell()))
+        loop.run_until_complete(asyncio.wait(left))
+        loop.close()
+        raise KeyboardInterrupt
+
+    left, logger = [], logging.getLogger("asyncio")
+    monkeypatch.setattr(papermill, "execute_notebook", stopped)
+    level = logger.level
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            notebooks.run_chapter(chapter(), tmp_path / "out" / "small.ipynb", {}, tmp_path)
+        left.clear()
+        gc.collect()  # asyncio tells of a failed task that nobody asked about as it goes
+    finally:
+        logger.setLevel(level)
+    assert caplog.messages == []
+    assert not (tmp_path / "out").exists()
