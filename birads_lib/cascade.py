@@ -116,6 +116,7 @@ class Cascade:
         self.autoencoder = as_network(autoencoder) if autoencoder is not None else None
         self.gate, self.scorer = as_network(gate), as_network(scorer)
         self.threshold, self.about, self.familiar = threshold, about or {}, familiar
+        self._names = {name: name for name in PARTS}
 
     def predict(self, images: Tiles) -> pd.DataFrame:
         """Read tiles, a block at a time, so memory does not grow with their number.
@@ -130,14 +131,14 @@ class Cascade:
             ``"C1"`` to ``"C5"``.
 
         Raises:
-            DataError: Another dtype or shape.
+            DataError: Another dtype or shape, or a network answers NaN or infinity.
         """
         check_images(images)
         scores = np.full((len(images), 1 + len(LESION_CODES)), np.nan)
         row, waiting = 0, _Waiting()
         for denoised in self._denoised_blocks(images):
             rows = slice(row, row + len(denoised))
-            scores[rows, 0] = apply_network(self.gate, denoised)[:, 0]
+            scores[rows, 0] = self._apply("gate", denoised)[:, 0]
             through = np.flatnonzero(scores[rows, 0] >= self.threshold)
             waiting.add(row + through, self._for_scorer(denoised[through]))
             row += len(denoised)
@@ -241,6 +242,7 @@ class Cascade:
             familiar=familiar,
         )
         cascade._weights = described["weights"]
+        cascade._names |= {name: f"{folder / name}{suffix}" for name in networks}
         return cascade
 
     @functools.cached_property
@@ -264,7 +266,9 @@ class Cascade:
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
             block = block[..., 0] if block.ndim == 4 else block
-            yield denoised_levels(self.autoencoder, block) if self.autoencoder else block
+            if self.autoencoder:
+                block = denoised_levels(self.autoencoder, block, self._names["autoencoder"])
+            yield block
 
     def _for_scorer(self, denoised: Levels) -> Levels:
         """Tiles at the scorer's size, where they take less memory while they wait."""
@@ -277,7 +281,10 @@ class Cascade:
     def _score(self, waiting: _Waiting, scores: NDArray[np.float64]) -> None:
         if waiting.count:
             rows, tiles = waiting.take()
-            scores[rows, 1:] = apply_network(self.scorer, tiles)
+            scores[rows, 1:] = self._apply("scorer", tiles)
+
+    def _apply(self, name: str, tiles: Levels) -> NDArray[np.float32]:
+        return apply_network(getattr(self, name), tiles, self._names[name])
 
 
 class _Waiting:
@@ -306,7 +313,9 @@ def as_network(network: keras.Model | Network) -> Network:
     return KerasNetwork(network) if hasattr(network, "predict_on_batch") else network
 
 
-def apply_network(network: keras.Model | Network, images: Tiles | Levels) -> NDArray[np.float32]:
+def apply_network(
+    network: keras.Model | Network, images: Tiles | Levels, name: str = "network"
+) -> NDArray[np.float32]:
     """Resize grey tiles to a network's input and run it, in batches of 64.
 
     The next batch is made ready while the network is at work.
@@ -314,9 +323,13 @@ def apply_network(network: keras.Model | Network, images: Tiles | Levels) -> NDA
     Args:
         network: Takes float32 (batch, height, width, channels) in 0..255.
         images: uint8 or float32 (N, H, W), grey levels 0..255.
+        name: What messages call it.
 
     Returns:
-        float32 (N, outputs...).
+        float32 (N, outputs...), finite.
+
+    Raises:
+        DataError: It answers NaN or infinity, as one with damaged weights does.
     """
     runs = as_network(network)
     outputs = np.empty((len(images), *runs.output_shape), np.float32)
@@ -334,6 +347,8 @@ def apply_network(network: keras.Model | Network, images: Tiles | Levels) -> NDA
             if start + BATCH < len(images):
                 waiting.append(beside.submit(ready, start + BATCH))
             outputs[start : start + BATCH] = runs(batch)
+    if not np.isfinite(outputs).all():
+        raise DataError(f"{name}: answers with NaN or infinity; train it again")
     return outputs
 
 
@@ -345,10 +360,10 @@ def denoise_tiles(
 
 
 def denoised_levels(
-    autoencoder: keras.Model | Network, images: NDArray[np.uint8]
+    autoencoder: keras.Model | Network, images: NDArray[np.uint8], name: str = "autoencoder"
 ) -> NDArray[np.float32]:
     """Grey levels of denoised tiles, not rounded: float32 (N, height, width), 0..255."""
-    rebuilt = apply_network(autoencoder, images)[..., 0]
+    rebuilt = apply_network(autoencoder, images, name)[..., 0]
     return np.clip(rebuilt, 0, GREY_MAX, out=rebuilt)
 
 

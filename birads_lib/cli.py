@@ -423,7 +423,7 @@ def _sweep(options: argparse.Namespace) -> int:
     from birads_lib.errors import one_of
     from birads_lib.study.graph import Study
     from birads_lib.study.inputs import check_study
-    from birads_lib.study.sweeps import read_sweeps
+    from birads_lib.study.sweeps import drop_stamps_of_lost_answers, read_sweeps
 
     study = Study(options.profile, options.data, options.external)
     sweeps = read_sweeps(options.profile, seeds=options.seeds)
@@ -433,6 +433,8 @@ def _sweep(options: argparse.Namespace) -> int:
     check_study(study)
     chosen = {"data": options.data, "external": options.external, "seeds": options.seeds}
     chosen["distribute"] = options.distribute
+    for name in names:
+        drop_stamps_of_lost_answers(study, sweeps[name])
     targets = [f"sweep_{name}" for name in names]
     stopped = _snakemake(options, targets, {**chosen, "sweep": ",".join(names)}, "--keep-going")
     if stopped and not study.stamp("attention").exists():
@@ -557,15 +559,18 @@ def _predict_into(table: ResumableTable | None, options: argparse.Namespace) -> 
         check_inputs(options.inputs)
     cascade = _open_cascade(options.model, options.engine)
     parts = parts_of(options.inputs, refused.append if options.keep_going else None)
+    read = 0
     if table is None:
-        for number, part in enumerate(parts):
-            read_part(cascade, part).to_csv(sys.stdout, index=False, header=not number)
+        for part in parts:
+            read_part(cascade, part).to_csv(sys.stdout, index=False, header=not read)
+            read += len(part)
     else:
         model = _told_apart_by(options.model, options.engine)
         with _Bar("tiles") as bar:
             for part in parts:
                 table.add(cascade, part, model)
-                bar(table.rows, None)
+                read = table.rows
+                bar(read, None)
     for error in refused:
         _complain(str(error))
     if table is not None:
@@ -576,7 +581,7 @@ def _predict_into(table: ResumableTable | None, options: argparse.Namespace) -> 
         return DONE
     count = f"{len(refused):,} of {len(options.inputs):,} inputs"
     print(f"birads: {count} could not be read; they are listed above", file=sys.stderr)
-    return FAILED if len(refused) < len(options.inputs) else MISUSED  # then nothing was read
+    return FAILED if read else MISUSED
 
 
 def _told_apart_by(model: Path, engine: str) -> str:
@@ -585,7 +590,7 @@ def _told_apart_by(model: Path, engine: str) -> str:
     from birads_lib.deployment import MANIFEST
     from birads_lib.files import sha256
 
-    (about,) = (path for path in (model / DESCRIPTION, model / MANIFEST) if path.is_file())
+    about = next(path for path in (model / DESCRIPTION, model / MANIFEST) if path.is_file())
     return f"{sha256(about)} {engine}"
 
 

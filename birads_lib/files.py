@@ -14,7 +14,7 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -29,6 +29,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """No room on the disk, none left to this user, or a larger file than may be."""
 MOST_BYTES = 1 << 26
 """Of a file that is read whole into memory; those of the study are far smaller."""
+CHECKSUM = "checksum"
+"""Entry of a JSON file that holds a fingerprint of the others; see ``sealed``."""
 OLD = ".old"  # ends the name of a folder that makes way for its successor
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
@@ -402,6 +404,20 @@ def is_as_noted(path: Path) -> bool:
 def fingerprint(value: Any) -> str:
     """SHA-256 of a JSON value, 64 hexadecimal digits; key order does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def sealed(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of a JSON file with a fingerprint of them, by which ``is_sealed`` knows them."""
+    return {**entries, CHECKSUM: _fingerprint_of_rest(entries)}
+
+
+def is_sealed(entries: Mapping[str, Any]) -> bool:
+    """Whether a file's entries are those that it was written with."""
+    return bool(entries.get(CHECKSUM) == _fingerprint_of_rest(entries))
+
+
+def _fingerprint_of_rest(entries: Mapping[str, Any]) -> str:
+    return fingerprint({key: value for key, value in entries.items() if key != CHECKSUM})
 
 
 @contextmanager

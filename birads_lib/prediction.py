@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from birads_lib.cascade import Cascade
 from birads_lib.errors import DataError
-from birads_lib.files import fingerprint, only_one, read_parquet, shown, whole_file, write_parquet
+from birads_lib.files import (
+    digest_note,
+    fingerprint,
+    is_as_noted,
+    note_digest,
+    only_one,
+    read_parquet,
+    shown,
+    whole_file,
+    write_parquet,
+)
 from birads_lib.tiles.pictures import open_pictures
 from birads_lib.tiles.store import streamed
 
@@ -69,9 +79,11 @@ def parts_of(
                     yield _joined(waiting)
                     waiting = []
                 waiting.append(piece)
-        except DataError as error:
+        except (DataError, OSError) as error:
             if refused is None:
                 raise
+            if isinstance(error, OSError):
+                error = DataError(f"{shown(path)}: {error.strerror or error}; copy it anew")
             refused(error)
     if waiting:
         yield _joined(waiting)
@@ -137,7 +149,8 @@ class ResumableTable:
     """A table of predictions that takes up where a stopped run left off.
 
     Answers to each part are kept beside ``out`` until the table is whole. A run that is
-    stopped leaves them; the next one takes those of the same tiles and the same cascade.
+    stopped leaves them; the next one takes those of the same tiles and the same cascade, if
+    they have the digest noted beside them.
     To be opened by ``resumable_table``.
 
     Args:
@@ -174,11 +187,13 @@ class ResumableTable:
         key = part.key(model)
         self._keys.append(key)
         self.rows += len(part)
-        if self._path(key).is_file():
+        path = self._path(key)
+        if _is_kept(path):
             self.reused += len(part)
             return
-        with whole_file(self._path(key), self.out) as partial:
+        with whole_file(path, self.out) as partial:
             write_parquet(partial, read_part(cascade, part))
+        note_digest(path)
 
     def write(self) -> None:
         """Write the table, whole or not at all.
@@ -199,3 +214,11 @@ class ResumableTable:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.parquet"
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether answers are there as they were written; else they are given again."""
+    try:
+        return path.is_file() and digest_note(path).is_file() and is_as_noted(path)
+    except DataError:
+        return False

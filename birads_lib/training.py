@@ -55,6 +55,7 @@ CODE_THAT_TRAINS = (
     "recipe.py",
     "replicas.py",
     "tiles/feed.py",
+    "tiles/resizing.py",
     "networks/attention.py",
     "networks/autoencoder.py",
     "networks/backbones.py",
@@ -134,6 +135,7 @@ def train(
             model = build()
             key = _training_key(model, batches, validation, recipe, strategy.num_replicas_in_sync)
             if finished := _finished(own_path, key):
+                _remove_checkpoints(own_path)  # where it was killed before it could
                 return finished
             shared = traced if strategy.num_replicas_in_sync == 1 else None
             state = _Progress.resume(own_path, key, model, recipe, len(batches), shared)
@@ -339,7 +341,7 @@ class _Progress:
 
     def slots(self, role: str) -> list[Path]:
         """The two files that take turns in a role."""
-        return [self.path.with_suffix(f".{role}.{turn}.keras") for turn in (0, 1)]
+        return _slots(self.path, role)
 
     def save(self, role: str) -> None:
         """Write the model as it is now, beside the file that the record names."""
@@ -349,7 +351,7 @@ class _Progress:
 
     @property
     def record(self) -> Path:
-        return self.path.with_suffix(".resume.json")
+        return _record(self.path)
 
     @property
     def best_epoch(self) -> int:
@@ -381,9 +383,22 @@ class _Progress:
         save_model(self.model, self.path)
         digest = weights_digest(self.model)
         describe_model(self.path, self.key, self.history, digest)
-        for leftover in (self.record, *self.slots(LATEST), *self.slots(BEST)):
-            leftover.unlink(missing_ok=True)
+        _remove_checkpoints(self.path)
         return Trained(self.model, pd.DataFrame(self.history), digest, reused=False)
+
+
+def _record(path: Path) -> Path:
+    """File that tells how far a training has come, and in which of its files."""
+    return path.with_suffix(".resume.json")
+
+
+def _slots(path: Path, role: str) -> list[Path]:
+    return [path.with_suffix(f".{role}.{turn}.keras") for turn in (0, 1)]
+
+
+def _remove_checkpoints(path: Path) -> None:
+    for leftover in (_record(path), *_slots(path, LATEST), *_slots(path, BEST)):
+        leftover.unlink(missing_ok=True)
 
 
 def compile_for(model: keras.Model, recipe: Recipe, steps_an_epoch: int) -> None:

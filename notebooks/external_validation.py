@@ -66,7 +66,7 @@ run.say(
 )
 
 # %%
-cascade = Cascade.load(run.models / "cascade")
+cascade = Cascade.load(run.cascade_folder)
 predictions = run.save_predictions(
     "external",
     external.table,

@@ -36,7 +36,7 @@ from birads_lib.tiles.splits import HELD_OUT
 
 figures.use_style()
 run = Run(RUN, "phone", SEED)
-saved, folder = run.models / "cascade", run.models / "phone"
+saved, folder = run.cascade_folder, run.models / "phone"
 
 # %% [markdown]
 # ## Three forms

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from birads_lib.errors import DataError
-from birads_lib.files import read_json, sha256
+from birads_lib.files import is_sealed, read_json, sha256
 from birads_lib.metrics import figure_title, in_words
 from birads_lib.study.markup import plain
 from birads_lib.study.paper import ATTENTION_GAIN
@@ -58,6 +58,8 @@ def read_results(run: str | os.PathLike[str], name: str) -> dict[str, Any] | Non
     found = read_json(path)
     if not isinstance(found, dict) or not found.keys() >= KEYS:
         raise DataError(f"{path}: not the results of a sweep; run `birads sweep {name}` again")
+    if not is_sealed(found):
+        raise DataError(f"{path}: changed since it was written; run `birads sweep {name}` again")
     table = Path(run) / "predictions" / f"sweep_{name}.parquet"
     if (sha256(table) if table.is_file() else None) != found["table"]:
         raise DataError(f"{table}: changed since it was collected; run `birads sweep {name}` again")

@@ -27,6 +27,7 @@ from birads_lib.networks import (
 )
 from birads_lib.networks.cost import Cost, Peaks, cost_of
 from birads_lib.study.profiles import chapter_settings
+from birads_lib.study.written import check_written
 from birads_lib.tiles.layout import TRAINING_COUNTS
 
 STAGES: Mapping[str, str] = {
@@ -133,13 +134,14 @@ def trainings_of_run(
         split: Part of each tile, as the chapters divided them.
 
     Raises:
-        DataError: A model is missing.
+        DataError: A model is missing, or not as it was written.
     """
     found = {}
     for stage, chapter in STAGES.items():
         path = models / f"{TRAINED[stage]}.keras"
         if not path.is_file():
             raise DataError(f"{path}: no such model; run the study first")
+        check_written(models.parent, path)
         given = chapter_settings(profile, chapter)
         taken = table["label"] > 0 if stage == "scorer" else table["label"] >= 0
         most = given.get("TRAIN_TILES") or len(table)

@@ -30,7 +30,7 @@ from birads_lib.study.written import (
     files_of,
     remedy,
 )
-from birads_lib.tiles.store import TileStore, verify_store
+from birads_lib.tiles.store import TileStore, open_whole, verify_store
 
 OF_A_RECORD = ("stage", "protocol", "split")
 """With the seed, what tells one record of metrics from another."""
@@ -41,13 +41,15 @@ def write_results(run: str | os.PathLike[str]) -> None:
     """Compute ``results/metrics.json`` from the predictions, then ``results/ledger.json``.
 
     Raises:
-        DataError: A file is not as the chapter that wrote it left it, or there are no predictions.
+        DataError: A file or a tile is not as the chapter that wrote it left it, or there are no
+            predictions.
     """
     folder = Path(run)
     if changed := changed_since(folder):
         raise DataError(f"{_first_of(changed)}; {remedy(folder)}")
     write_json(folder / METRICS, metrics_of(folder))
-    stores = {name: TileStore.open(path).digest for name, path in _stores(folder).items()}
+    opened = {name: open_whole(path, remedy(folder)) for name, path in _stores(folder).items()}
+    stores = {name: store.digest for name, store in opened.items()}
     files = {name: sha256(path) for name, path in files_of(folder).items()}
     listed = {"run": folder.name, "data": stores[STORES[0]], "stores": stores, "files": files}
     write_json(folder / LEDGER, listed)
@@ -87,15 +89,17 @@ def verify_run(run: str | os.PathLike[str]) -> list[str]:
 
 
 def refuse_changed(run: str | os.PathLike[str]) -> None:
-    """Refuse a run whose files are not those that its ledger lists.
+    """Refuse a run whose files and tiles are not those that its ledger lists.
 
-    Tiles and metrics are left to ``verify_run``, which takes longer.
+    That its metrics are what its predictions give is left to ``verify_run``, which takes longer.
 
     Raises:
         DataError: A file is missing, has changed, or is not listed; or not a finished run.
     """
     folder = Path(run)
     found = _other_files(folder, _read_ledger(folder)["files"])
+    for path in _stores(folder).values():
+        found += verify_store(TileStore.open(path))
     if found:
         raise DataError(f"{_first_of(found)}; {remedy(folder)}")
 

@@ -22,10 +22,10 @@ from birads_lib.files import read_parquet, sha256, whole_file, write_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import GRADE_SCORES, check_predictions, columns_of
 from birads_lib.study.outputs import FIGURE_KEY, MAP, MAP_TITLE, OF_THE_PAPER, TABLE_KEY
-from birads_lib.study.written import AGAIN, check_written
+from birads_lib.study.written import AGAIN, check_written, remedy
 from birads_lib.tiles.phantom import PhantomTruth
 from birads_lib.tiles.splits import make_splits
-from birads_lib.tiles.store import ImageRows, TileStore, load_array, streamed
+from birads_lib.tiles.store import ImageRows, TileStore, load_array, open_whole, streamed
 
 SIMULATED = "simulated tiles"
 DPI = 120
@@ -71,8 +71,12 @@ class Run:
 
     @functools.cached_property
     def store(self) -> TileStore:
-        """The run's merged tiles."""
-        return TileStore.open(self.store_path)
+        """The run's merged tiles.
+
+        Raises:
+            DataError: They are missing, or not as they were merged.
+        """
+        return open_whole(self.store_path, remedy(self.path))
 
     def split(self, validation: float, aside: float = 0.0) -> pd.Series:
         """Part of each tile under the official protocol, see ``make_splits``."""
@@ -121,6 +125,19 @@ class Run:
         path = self.models / f"{name}.keras"
         check_written(self.path, path)
         return path
+
+    @property
+    def cascade_folder(self) -> Path:
+        """Folder of the cascade that its chapter wrote.
+
+        Raises:
+            DataError: What it says of itself is not as it was written.
+        """
+        from birads_lib.cascade import DESCRIPTION
+
+        folder = self.models / "cascade"
+        check_written(self.path, folder / DESCRIPTION)
+        return folder
 
     def save_predictions(
         self, name: str, tiles: pd.DataFrame, scores: pd.DataFrame, **facts: Any

@@ -25,7 +25,16 @@ import numpy as np
 import pandas as pd
 
 from birads_lib.errors import DataError, StudyError, UsageError, one_of
-from birads_lib.files import fingerprint, read_json, sha256, whole_file, write_json
+from birads_lib.files import (
+    CHECKSUM,
+    fingerprint,
+    is_sealed,
+    read_json,
+    sealed,
+    sha256,
+    whole_file,
+    write_json,
+)
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS, check_complete, check_predictions
 from birads_lib.recipe import Effort
@@ -46,6 +55,9 @@ FOLDER = "sweeps"
 NOTEBOOK = "sweep_member"
 NEEDED = "attention"
 """The chapter before all sweeps: its scorer, and the denoised tiles of one before it."""
+NETWORKS = ("autoencoder", "gate", "scorer")
+NOTED = {"digest", "table", "seconds", "parameters"}
+"""What is noted beside the answers of a training, at least."""
 VALIDATION_SHARE, ASIDE_SHARE = 0.1, 0.1  # as in the chapters, so that the division is theirs
 THRESHOLD = 0.5
 DONE, KEPT, FAILED = "done", "done before", "failed"
@@ -387,16 +399,26 @@ def _state(path: Path) -> dict[str, Any] | None:
     Of one that failed only why, under ``failed``.
     """
     described = path.with_suffix(".json")
-    if not described.is_file():
-        return None
-    found = read_json(described)
-    if "failed" in found or (path.is_file() and found["table"] == sha256(path)):
-        return found
-    return None
+    found = _entries(described)
+    if "failed" in found:
+        return {"failed": str(found["failed"])}
+    whole = found.keys() >= NOTED and path.is_file() and found["table"] == sha256(path)
+    return found if whole else None
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    """What a JSON file of a sweep says; nothing of one that is missing or damaged."""
+    try:
+        found = read_json(path)
+    except DataError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @functools.lru_cache(maxsize=1)
 def _data(run: Run) -> SweepData:
+    for name in NETWORKS:
+        run.model_file(name)  # as its chapter wrote it
     return SweepData(
         streamed(run.store.images),
         run.denoised(),
@@ -539,6 +561,20 @@ def group_stamp(study: Study, sweep: Sweep, group: str) -> Path:
     return study.run / "stamps" / f"sweep_{sweep.name}_{group}" / digest[:16]
 
 
+def drop_stamps_of_lost_answers(study: Study, sweep: Sweep) -> None:
+    """Take back that a group is done where the answers of a training are there no more.
+
+    They may have been removed, damaged, or given by networks that were trained again since.
+    """
+    if not study.stamp(NEEDED).exists():
+        return  # before the networks are there no answers are compared with them
+    run = Run(study.run, sweep.name)
+    for group in sweep.groups:
+        stamp = group_stamp(study, sweep, group)
+        if stamp.exists() and failures(run, sweep.group(group)):
+            shutil.rmtree(stamp.parent)
+
+
 # The whole sweep
 
 
@@ -564,7 +600,7 @@ def collect(run: Run, sweep: Sweep) -> dict[str, Any]:
         ``complete``, ``failed`` (reason by member), ``missing`` (trainings not finished),
         ``date``, ``commit``, ``profile``, ``data``, ``simulated``, ``table`` (digest),
         ``members``, ``pairs`` to be compared and ``differences`` (see ``describe_members``
-        and ``sweep_scores.differences_of``).
+        and ``sweep_scores.differences_of``), ``checksum`` (see ``files.sealed``).
     """
     tables: dict[str, list[pd.DataFrame]] = {}
     failed: dict[str, str] = {}
@@ -623,12 +659,13 @@ def _write_table(
 
 def _write_dated(path: Path, found: dict[str, Any]) -> dict[str, Any]:
     dated = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "commit": commit()}
-    if path.is_file():
-        before = read_json(path)
-        if {k: v for k, v in before.items() if k not in dated} == found:
-            return before
-    write_json(path, {**found, **dated})
-    return {**found, **dated}
+    before = _entries(path)
+    known = {"date", "commit", CHECKSUM}
+    if is_sealed(before) and {k: v for k, v in before.items() if k not in known} == found:
+        return before
+    written = sealed({**found, **dated})
+    write_json(path, written)
+    return written
 
 
 def describe_members(

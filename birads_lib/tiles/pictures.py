@@ -16,7 +16,7 @@ from birads_lib.errors import DataError, silenced
 from birads_lib.files import shown
 from birads_lib.tiles.cbis import MOST_PIXELS, grey_levels, read_picture
 from birads_lib.tiles.layout import TILE
-from birads_lib.tiles.store import META, ImageRows, TileStore, open_images
+from birads_lib.tiles.store import META, ImageRows, open_images, open_whole
 
 PICTURES = (".png", ".jpg", ".jpeg", ".pgm")
 FORMATS = ("PNG", "JPEG", "PPM")  # what Pillow calls these
@@ -67,7 +67,7 @@ def open_pictures(path: Path) -> Pictures:
 
 def _open(path: Path) -> Pictures:
     if path.is_dir() and (path / META).exists():
-        store = TileStore.open(path)
+        store = open_whole(path)
         return Pictures(store.table["tile"].tolist(), store.images)
     if path.suffix == ".npy":
         images = open_images(path)

@@ -164,7 +164,7 @@ class TileStore:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> TileStore:
-        """Open a store without reading its images; ``verify_store`` reads and checks them.
+        """Open a store without reading its images; ``open_whole`` reads and checks them.
 
         Raises:
             DataError: A file is missing or broken, array and table disagree, a label is not
@@ -542,6 +542,18 @@ def _store_in_memory(blocks: Iterable[TileBlock], finish: Finish) -> TileStore:
     images = np.concatenate(arrays)
     table = table.assign(digest=pixel_digests(images))
     return TileStore(Path(), images, table, {**meta, "digest": digest_of(table)})
+
+
+def open_whole(path: str | os.PathLike[str], remedy: str = "merge the tiles again") -> TileStore:
+    """Open a store, each tile of which must be as it was written: all are read once.
+
+    Raises:
+        DataError: See ``TileStore.open``; or a tile has changed.
+    """
+    store = TileStore.open(path)
+    if changed := verify_store(store):
+        raise DataError(f"{changed[0]}; {remedy}")
+    return store
 
 
 def verify_store(store: TileStore) -> list[str]:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from birads_lib.errors import DataError
-from birads_lib.files import sha256, write_json
+from birads_lib.files import sealed, sha256, write_json
 from birads_lib.study import ablations
 from birads_lib.study.ablations import (
     against_range,
@@ -63,7 +63,7 @@ def run(tmp_path):
     (tmp_path / "predictions").mkdir()
     table = tmp_path / "predictions" / "sweep_made.parquet"
     pd.DataFrame({"tile": ["a"]}).to_parquet(table)
-    write_json(tmp_path / "results" / "sweep_made.json", results(table=sha256(table)))
+    write_json(tmp_path / "results" / "sweep_made.json", sealed(results(table=sha256(table))))
     return tmp_path
 
 
@@ -78,6 +78,13 @@ def test_a_collected_sweep_is_read(run):
 def test_predictions_that_changed_since_are_named(run, flip_byte):
     flip_byte(run / "predictions" / "sweep_made.parquet", 20)
     with pytest.raises(DataError, match=r"sweep_made\.parquet: changed since it was collected"):
+        read_results(run, "made")
+
+
+def test_results_that_changed_since_are_named(run):
+    path = run / "results" / "sweep_made.json"
+    path.write_text(path.read_text().replace('"complete": true', '"complete": null'))
+    with pytest.raises(DataError, match=r"sweep_made\.json: changed since it was written"):
         read_results(run, "made")
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from birads_lib.errors import DataError
-from birads_lib.files import write_json
+from birads_lib.files import sealed, write_json
 from birads_lib.study import evidence
 from birads_lib.study.built import TRAINED, BuiltGate, read
 from birads_lib.study.evidence import is_kaggle_set, read_evidence
@@ -75,7 +75,7 @@ def test_sweeps_come_with_what_their_members_were_trained_with(tmp_path):
     about = dict.fromkeys(("failed", "missing", "date", "commit", "differences", "table"))
     members = {name: {"seeds": [2, 3]} for name in ("A", "B")}
     results = {**about, "complete": True, "members": members}
-    write_json(tmp_path / "results" / "sweep_gates.json", results)
+    write_json(tmp_path / "results" / "sweep_gates.json", sealed(results))
     note = {"parameters": {"clip": 4}, "digest": "0"}
     write_json(tmp_path / "sweeps" / "gates" / "A" / "2.json", note)
     write_json(tmp_path / "sweeps" / "gates" / "B" / "2.json", {"failed": "it broke"})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from birads_lib.files import write_json
+from birads_lib.files import sealed, write_json
 from birads_lib.networks.cost import Cost, LayerCost
 from birads_lib.study import figures_sweeps, related
 from birads_lib.study.latency import Latency
@@ -196,9 +196,9 @@ def test_a_sweep_of_which_all_failed_is_as_one_that_did_not_run(tmp_path):
     assert related.read_sweep(tmp_path, "gates") is None
     keys = ("complete", "failed", "missing", "date", "commit", "differences", "table")
     path = tmp_path / "results" / "sweep_gates.json"
-    write_json(path, {**dict.fromkeys(keys), "members": {}})
+    write_json(path, sealed({**dict.fromkeys(keys), "members": {}}))
     assert related.read_sweep(tmp_path, "gates") is None
-    write_json(path, {**dict.fromkeys(keys), "members": {"a": {}}})
+    write_json(path, sealed({**dict.fromkeys(keys), "members": {"a": {}}}))
     assert related.read_sweep(tmp_path, "gates")["members"] == {"a": {}}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,17 +17,20 @@ import yaml
 
 from birads_lib.cli import main
 from birads_lib.errors import DataError, UsageError
-from birads_lib.files import read_json, sha256, write_json
+from birads_lib.files import read_json, sealed, sha256, write_json
 from birads_lib.labels import LESION_CODES
 from birads_lib.metrics import PREDICTION_COLUMNS
 from birads_lib.study import sweeps
+from birads_lib.study.graph import put_stamp
 from birads_lib.study.kinds import DENOISED, KINDS, Kind
 from birads_lib.study.ledger import changed_sweeps
 from birads_lib.study.run import Run
 from birads_lib.study.sweep_data import HELD_OUT, Answers
 from birads_lib.study.sweeps import (
     collect,
+    drop_stamps_of_lost_answers,
     get_sweep,
+    group_stamp,
     member_digest,
     member_folder,
     read_sweeps,
@@ -552,7 +556,70 @@ def test_results_that_do_not_follow_from_a_sweeps_predictions_are_named(run, wri
     path = results_path(run.path, "made")
     found = read_json(path)
     change(found)
-    write_json(path, found)
+    write_json(path, sealed(found))
     (line,) = changed_sweeps(run.path)
     assert line.startswith(f"{path}: ")
     assert said in line
+
+
+def test_results_that_say_something_else_are_named(run, written):
+    sweep = written(described(best=member(), bad=member("failing")))
+    run_group(run, sweep, "quick")
+    assert not collect(run, sweep)["complete"]
+    path = results_path(run.path, "made")
+    write_json(path, {**read_json(path), "complete": True, "failed": {}})
+    (line,) = changed_sweeps(run.path)
+    assert line == f"{path}: changed since it was written; run `birads sweep made` again"
+    collect(run, sweep)
+    assert changed_sweeps(run.path) == []
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", "1", '{"complete": true}'])
+def test_damaged_results_are_written_again(run, written, damaged):
+    sweep = written(described(best=member()))
+    run_group(run, sweep, "quick")
+    whole = collect(run, sweep)
+    results_path(run.path, "made").write_text(damaged)
+    again = collect(run, sweep)
+    assert {**again, "date": "", "checksum": ""} == {**whole, "date": "", "checksum": ""}
+    assert read_json(results_path(run.path, "made")) == again
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", "{}", '{"digest": 1}', '{"failed": ["x"]}'])
+def test_a_damaged_note_of_a_training_is_told_and_made_again(run, written, damaged):
+    sweep = written(described(best=member()))
+    run_group(run, sweep, "quick")
+    (run.path / "sweeps/made/best/1.json").write_text(damaged)
+    found = collect(run, sweep)
+    assert found["missing"] == ["best, seed 1"] * ("failed" not in damaged)
+    assert found["members"]["best"]["seeds"] == [0]
+    run_group(run, sweep, "quick")
+    assert collect(run, sweep)["complete"]
+
+
+@pytest.fixture
+def study(run):
+    """A study whose networks are there, as far as stamps of groups ask."""
+    stamp = run.path / "stamps" / "attention" / "made"
+    stamp.parent.mkdir(parents=True)
+    stamp.touch()
+    return SimpleNamespace(run=run.path, stamp=lambda _: stamp, effect=lambda _: "networks")
+
+
+def test_a_group_whose_answers_are_lost_is_not_done(run, written, study, flip_byte):
+    sweep = written(described(best=member(), slow=member(group="slow")))
+    for group in sweep.groups:
+        run_group(run, sweep, group)
+        put_stamp(group_stamp(study, sweep, group))
+    drop_stamps_of_lost_answers(study, sweep)
+    quick, slow = (group_stamp(study, sweep, group) for group in ("quick", "slow"))
+    assert quick.exists()
+    assert slow.exists()
+    flip_byte(run.path / "sweeps/made/slow/1.parquet", 20)
+    drop_stamps_of_lost_answers(study, sweep)
+    assert quick.exists()
+    assert not slow.exists()
+    (run.path / "sweeps/made/best/0.parquet").unlink()
+    study.stamp("attention").unlink()
+    drop_stamps_of_lost_answers(study, sweep)
+    assert quick.exists(), "without networks nothing is compared"

@@ -60,7 +60,7 @@ def test_calcifications_are_not_measured_where_their_places_are_not_known(real):
 
 
 def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(
-    real, real_tiles, tmp_path_factory
+    real, real_tiles, tmp_path_factory, flip_byte
 ):
     project = real.parents[2]
     folder = shutil.copytree(project, tmp_path_factory.mktemp("swept") / "project", symlinks=True)
@@ -105,6 +105,12 @@ def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(
     again = birads(folder, "sweep", *tiles)
     assert again.returncode == 0
     assert "group" not in again.stdout, "what is done is not done again"
+    flip_byte(run / "sweeps" / "related" / "decision-tree" / "0.parquet", 20)
+    (changed,) = verify_run(run)
+    assert changed.endswith("0.parquet: not what 0.json beside it says; run `birads sweep` again")
+    again = birads(folder, "sweep", *tiles)
+    assert again.returncode == 0
+    assert re.findall(r"group (\S+)$", again.stdout, re.M) == ["classic"], "that is made again"
     assert verify_run(run) == []
 
 
