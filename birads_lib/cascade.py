@@ -348,7 +348,7 @@ def apply_network(
                 waiting.append(beside.submit(ready, start + BATCH))
             outputs[start : start + BATCH] = runs(batch)
     if not np.isfinite(outputs).all():
-        raise DataError(f"{name}: answers with NaN or infinity; train it again")
+        raise DataError(f"{name}: answers with NaN or infinity; remove it and run the study again")
     return outputs
 
 

@@ -127,6 +127,18 @@ def test_tile_just_at_the_threshold_passes(gate, scorer):
     assert table["C2"].isna().tolist() == [True, False, False]
 
 
+@pytest.mark.parametrize("name", ["autoencoder", "gate", "scorer"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf], ids=str)
+def test_a_network_that_answers_no_numbers_is_named(
+    gate, scorer, autoencoder, levels, monkeypatch, name, wrong
+):
+    network = {"autoencoder": autoencoder, "gate": gate, "scorer": scorer}[name]
+    whole = network.predict_on_batch
+    monkeypatch.setattr(network, "predict_on_batch", lambda x: whole(x) * wrong)
+    with pytest.raises(DataError, match=f"{name}: answers with NaN or infinity"):
+        Cascade(gate, scorer, autoencoder).predict(plain_tiles(levels))
+
+
 def test_only_what_passes_reaches_the_scorer(gate, scorer, levels, rows_seen):
     judged, scored = rows_seen(gate), rows_seen(scorer)
     Cascade(gate, scorer, threshold=0.5).predict(plain_tiles(levels))

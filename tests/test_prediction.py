@@ -1,5 +1,6 @@
 """Many tiles are read a part at a time: stopped, continued, passed over, in bounded memory."""
 
+import errno
 import os
 import re
 import tracemalloc
@@ -151,6 +152,25 @@ def test_answers_to_tiles_that_have_changed_are_not_taken(array, stopped):
     assert again.read == [4, 2], "the first part is as it was, the second is not"
 
 
+@pytest.mark.parametrize("damage", ["answers", "digest", "no digest"])
+def test_answers_that_are_not_as_they_were_written_are_given_again(
+    array, stopped, damage, flip_byte
+):
+    folder = stopped.with_name(f".{stopped.name}.parts")
+    kept = sorted(folder.glob("*.parquet"))[0]
+    if damage == "answers":
+        flip_byte(kept, 20)
+    elif damage == "digest":
+        kept.with_suffix(".json").write_text("{")
+    else:
+        kept.with_suffix(".json").unlink()
+    again = Reader()
+    assert table_of(stopped, again, [array], "m").reused == 4
+    assert again.read == [4, 2]
+    assert pd.read_csv(stopped)["gate"].tolist() == pytest.approx(LEVELS / 255)
+    assert not folder.exists()
+
+
 def pages_of_files():
     """Bytes of files that are mapped into this process and were touched."""
     said = Path("/proc/self/status").read_text()
@@ -198,6 +218,23 @@ def test_of_an_array_that_is_cut_while_it_is_read_the_rest_is_passed_over(array,
         os.truncate(array, 128)
     assert [f"{array}: cut short" in str(error) for error in told] == [True]
     assert [inputs.count(str(path)) for path in (array, other)] == [8, 10]
+
+
+def test_an_array_that_a_disk_gives_only_in_part_counts_as_passed_over(
+    array, tmp_path, model, capsys, monkeypatch
+):
+    whole = os.preadv
+
+    def failing(file, buffers, place):
+        if place > 3 * TILE**2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return whole(file, buffers, place)
+
+    monkeypatch.setattr(os, "preadv", failing)
+    assert main(["predict", str(tmp_path / "model"), str(array), "--keep-going"]) == 1
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1 + 4
+    assert f"{array}: Input/output error; copy it anew" in said.err
 
 
 def test_keep_going_lists_what_it_passed_over_and_ends_with_1(array, tmp_path, model, capsys):

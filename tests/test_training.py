@@ -19,6 +19,7 @@ from birads_lib.errors import UsageError
 from birads_lib.files import sha256
 from birads_lib.metrics import class_figures, confusion_matrix
 from birads_lib.networks import weights_digest
+from birads_lib.study.graph import _closure
 from birads_lib.tiles.feed import TileBatches
 from birads_lib.training import ClassFigure, Recipe, Trained, compile_for, train
 
@@ -443,6 +444,33 @@ def test_only_model_and_history_are_left(recipe, interrupt, tmp_path, monkeypatc
         patched.setattr(training, "_one_epoch", whole)
         train(small_network, *parts(), recipe, path)
     assert sorted(file.name for file in path.parent.iterdir()) == ["toy.json", "toy.keras"]
+
+
+def test_checkpoints_that_a_kill_left_beside_the_finished_model_go(recipe, scripted, tmp_path):
+    scripted([0.9, 0.5, 0.7])
+    path = tmp_path / "toy.keras"
+    train(small_network, *parts(), recipe, path)
+    for role in ("latest.0", "latest.1", "best.0"):
+        path.with_suffix(f".{role}.keras").write_bytes(b"x")
+    assert train(small_network, *parts(), recipe, path).reused
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["toy.json", "toy.keras"]
+
+
+def test_what_a_network_learns_through_decides_whether_it_is_trained_again():
+    """All that the training and its batches import, but for what cannot change what is learnt."""
+    imported = _closure("birads_lib.training") | _closure("birads_lib.tiles.feed")
+    files = {m.removeprefix("birads_lib.").replace(".", "/") + ".py" for m in imported}
+    told_otherwise = {
+        "devices.py",  # the number of devices counts
+        "errors.py",
+        "files.py",
+        "labels.py",  # the network's outputs and the targets count
+        "pretrained.py",  # the weights at the start count
+        "tiles/layout.py",  # the tiles count, by their digests
+        "tiles/store.py",
+    }
+    assert files - told_otherwise <= set(training.CODE_THAT_TRAINS)
+    assert {"tiles/resizing.py", "tiles/feed.py"} <= files, "or the closure finds nothing"
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(finished, recipe, tmp_path):

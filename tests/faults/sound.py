@@ -77,10 +77,10 @@ def digest(content: bytes) -> str:
 
 
 @functools.cache
-def network(name: str) -> bytes:
+def network(name: str, factor: float = 1) -> bytes:
     """An ONNX file: mean grey level, weighted for each answer, through a softmax or sigmoid."""
     shape, answers = NETWORKS[name]
-    weights = np.linspace(0.01, 0.02, answers, dtype=np.float32)[np.newaxis]
+    weights = np.linspace(0.01, 0.02, answers, dtype=np.float32)[np.newaxis] * factor
     nodes = [
         helper.make_node("ReduceMean", ["tile"], ["mean"], axes=[1, 2, 3], keepdims=1),
         helper.make_node("Reshape", ["mean", "column"], ["level"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -272,6 +273,13 @@ def test_what_is_no_network_is_refused_though_its_digest_is_right(loading, conte
     told = r"not a readable network \(.*\); run the study again"
     change = forged("gate.onnx", content)
     loading.refuses("model/cascade.json", change, told, blamed="model/gate.onnx")
+
+
+@pytest.mark.parametrize("name", sound.NETWORKS)
+def test_a_network_that_answers_no_numbers_is_refused(loading, name):
+    change = forged(name, sound.network(name, math.nan))
+    told = "answers with NaN or infinity; remove it and run the study again"
+    loading.refuses("model/cascade.json", change, told, blamed=f"model/{name}")
 
 
 @pytest.mark.parametrize("content", [b"", b"a letter", b"\x80\x04]\x94."])

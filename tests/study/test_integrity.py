@@ -11,8 +11,10 @@ from birads_lib.errors import DataError
 from birads_lib.files import note_digest, read_json, sha256, write_json
 from birads_lib.study import book
 from birads_lib.study.ledger import refuse_changed, verify_run, write_results
-from birads_lib.study.written import LEDGER
+from birads_lib.study.run import Run
+from birads_lib.study.written import LEDGER, noted
 from birads_lib.tiles import TileStore, merge_ddsm10
+from birads_lib.tiles.pictures import open_pictures
 from birads_lib.tiles.store import IMAGES, META, TABLE, verify_store
 
 
@@ -48,10 +50,30 @@ def test_every_kind_of_file_is_listed_and_a_changed_byte_of_each_is_named(run, f
     refuse_changed(run)
 
 
-def test_a_changed_tile_is_named(run, flip_byte):
+def test_a_changed_tile_is_named_wherever_tiles_are_opened(run, flip_byte):
+    assert len(Run(run, "gate").store) > 0
     flip_byte(run / "store" / IMAGES, -1)
     (line,) = verify_run(run)
     assert f"{run / 'store' / IMAGES}: tile " in line
+    named = r"images\.npy: tile .* has changed; "
+    for opening in (refuse_changed, write_results, lambda run: Run(run, "gate").store):
+        with pytest.raises(DataError, match=f"{named}remove .*stamps and run"):
+            opening(run)
+    with pytest.raises(DataError, match=f"{named}merge the tiles again"):
+        open_pictures(run / "store")
+
+
+@pytest.mark.parametrize("name", ["models/gate.keras", "models/cascade/cascade.json"])
+def test_a_changed_network_is_named_by_whoever_takes_it(run, flip_byte, name):
+    with noted(run, "made"):
+        (run / "models" / "gate.keras").write_bytes(b"a network")
+        write_json(run / "models" / "cascade" / "cascade.json", {"threshold": 0.5})
+    asked = Run(run, "phone")
+    assert asked.model_file("gate").exists()
+    assert asked.cascade_folder.is_dir()
+    flip_byte(run / name, -3)
+    with pytest.raises(DataError, match=f"{name}: changed since it was written"):
+        asked.model_file("gate") if name.endswith("keras") else asked.cascade_folder
 
 
 def test_that_real_tiles_were_simulated_cannot_be_said_unnoticed(run):
