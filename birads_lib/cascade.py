@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PARTS = ("autoencoder", "gate", "scorer")
 INTENDED_USE = (
     "To reproduce, teach and criticise a published method.",
-    "To measure what a split, a threshold or a smaller network does to a result.",
+    "To measure what a split, a shortcut, a threshold, a seed or a small network does to a result.",
     "To serve as a baseline on the same public tiles.",
 )
 NOT_INTENDED_USE = (

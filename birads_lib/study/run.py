@@ -245,6 +245,8 @@ class Run:
             formats: For ``Styler.format``, such as ``precision``. Cells and headings show
                 as they are; HTML comes from a formatter alone.
         """
+        if not caption:
+            raise ValueError(f"table {name}: its caption must say something")
         path = self.figures / f"{name}.csv"
         with whole_file(path) as partial:
             table.to_csv(partial)

@@ -26,11 +26,6 @@ function say(text, wrong = false) {
 }
 
 async function offer() {
-  if (location.protocol === "file:") {
-    say("Browsers run such networks only from a server. In the project's folder, “make serve” "
-      + "starts one for this computer alone.", true);
-    return;
-  }
   manifest = await (await fetch(new URL("manifest.json", BASE))).json();
   if (manifest.left_out) {
     part("start").hidden = true;
@@ -128,11 +123,22 @@ async function read(file, name, sample) {
     const warned = warnings(tile, notes);
     show(tile, reading, sample, warned, name);
     say([`${name}: ${summary(reading)}`, ...inWords(warned)].join(" "));
+    bringIntoView();
   } catch (error) {
     if (overtaken()) return;
     if (!(error instanceof Refusal)) console.error(error);
-    say(error instanceof Refusal ? error.message : `${name} could not be read (${error.message}).`, true);
+    refuse(error instanceof Refusal ? error.message : `${name} could not be read (${error.message}).`);
   }
+}
+
+function refuse(sentence) {
+  say(sentence, true);
+  bringIntoView();
+}
+
+/** Scroll to what came of a choice, as far as it is out of sight; the focus stays. */
+function bringIntoView() {
+  part("outcome").scrollIntoView({ block: "nearest" });
 }
 
 /** What to mind before the numbers, sentence by sentence, and what stands over it. */
@@ -223,15 +229,26 @@ function viridis(share) {
 
 function listen() {
   part("start").addEventListener("click", start);
-  part("file").addEventListener("change", ({ target }) => target.files[0] && readOwn(target.files[0]));
-  const drop = part("drop");
-  drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
-  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    drop.classList.remove("over");
-    const [file] = event.dataTransfer.files;
+  part("file").addEventListener("change", ({ target }) => {
+    const [file] = target.files;
+    target.value = ""; // or the same file, mended, could not be chosen again
     if (file) readOwn(file);
+  });
+  const drop = part("drop");
+  drop.addEventListener("dragover", () => drop.classList.add("over"));
+  for (const left of ["dragleave", "drop"]) {
+    drop.addEventListener(left, () => drop.classList.remove("over"));
+  }
+  // Wherever a file is dropped: the browser would leave the page to show it.
+  const carriesFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
+  window.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+  window.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    const { files } = event.dataTransfer;
+    if (!cascade) refuse("Load the networks first, then drop the picture again.");
+    else if (files.length > 1) refuse(`One picture at a time, please; ${files.length} were dropped.`);
+    else if (files.length) readOwn(files[0]);
   });
 }
 

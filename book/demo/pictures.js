@@ -5,6 +5,8 @@ import { resize, rounded } from "./resizing.js";
 const MOST_PIXELS = 4e6; // a tile shows three centimetres; more is a whole scan
 const STRETCH = 1.1; // sides that differ by more were not cut as tiles are
 const OPAQUE = 255;
+const KNOWN = [[0x89, 0x50, 0x4e, 0x47], [0xff, 0xd8], [0x50, 0x35], [0x50, 0x32]];
+// How files of PNG, JPEG, and PGM (P5, P2) begin; others browsers may read, but not by our limits.
 
 /** A reason, in a sentence for the reader, why a file is not read. */
 export class Refusal extends Error {}
@@ -21,10 +23,8 @@ export async function readTile(file, name, side) {
   refuseBeforeDecoding(bytes, name);
   const picture = isPgm(bytes) ? readPgm(bytes, name) : await decode(file, name);
   refuseLarge(picture.width, picture.height, name);
-  if (picture.levels.every((v) => v === picture.levels[0])) {
-    throw new Refusal(`All pixels of ${name} have one grey level. There is nothing to read, so `
-      + "nothing is scored.");
-  }
+  const tile = rounded(resize(picture, side, side));
+  if (isBlank(tile)) throw blank(name);
   const notes = [];
   if (picture.width !== side || picture.height !== side) {
     notes.push(`The picture has ${picture.width} x ${picture.height} pixels and was resized to `
@@ -33,7 +33,16 @@ export async function readTile(file, name, side) {
   if (Math.max(picture.width, picture.height) > STRETCH * Math.min(picture.width, picture.height)) {
     notes.push("It is not square, so that it was stretched to become a tile.");
   }
-  return { tile: rounded(resize(picture, side, side)), notes };
+  return { tile, notes };
+}
+
+function isBlank({ levels }) {
+  return levels.every((level) => level === levels[0]);
+}
+
+function blank(name) {
+  return new Refusal(`All pixels of ${name} have one grey level. There is nothing to read, so `
+    + "nothing is scored.");
 }
 
 function refuseBeforeDecoding(bytes, name) {
@@ -49,6 +58,11 @@ function refuseBeforeDecoding(bytes, name) {
   }
   const size = jpegSize(bytes);
   if (size) refuseLarge(...size, name);
+  if (!KNOWN.some((start) => start.every((byte, at) => bytes[at] === byte))) throw unreadable(name);
+}
+
+function unreadable(name) {
+  return new Refusal(`${name} is no picture that can be read here. Give a PNG, JPEG or PGM file.`);
 }
 
 function refuseLarge(width, height, name) {
@@ -75,7 +89,7 @@ async function decode(file, name) {
   try {
     bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch {
-    throw new Refusal(`${name} is no picture that can be read here. Give a PNG, JPEG or PGM file.`);
+    throw unreadable(name);
   }
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -1,11 +1,13 @@
 """Data card and model card: what is written is checked, what is published comes from the run."""
 
 import copy
+import re
 
 import jsonschema
 import pytest
 import yaml
 
+from birads_lib.cascade import INTENDED_USE, NOT_INTENDED_USE
 from birads_lib.errors import DataError
 from birads_lib.files import read_json
 from birads_lib.labels import CODES
@@ -21,6 +23,14 @@ CARDS = [
 @pytest.fixture(autouse=True)
 def _(in_project):
     """All tests here read the project's cards."""
+
+
+def test_reports_and_exports_say_what_the_model_card_says_it_is_for():
+    card = cards.read_model_card()
+    assert card["intended_use"] == list(INTENDED_USE)
+    out_of_scope = " ".join(card["out_of_scope"])
+    for use in NOT_INTENDED_USE:
+        assert re.split(r"[,:]", use)[0] in out_of_scope, use
 
 
 @pytest.mark.parametrize(("read", "path"), CARDS)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import papermill
@@ -178,11 +179,13 @@ def test_a_stop_says_nothing_of_the_cell_that_was_waited_for(
     async def cell():
         raise RuntimeError("Kernel died")
 
+    async def waits():
+        left.append(asyncio.ensure_future(cell()))
+        await asyncio.wait(left)
+
     def stopped(*_, **__):
-        loop = asyncio.new_event_loop()
-        left.append(loop.create_task(cell()))
-        loop.run_until_complete(asyncio.wait(left))
-        loop.close()
+        with ThreadPoolExecutor(1) as other:  # in this one a loop may be running
+            other.submit(asyncio.run, waits()).result()
         raise KeyboardInterrupt
 
     left, logger = [], logging.getLogger("asyncio")

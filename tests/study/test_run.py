@@ -102,6 +102,12 @@ def test_names_of_rows_stand_beside_the_headings_of_columns(
     assert [re.findall(r"<th[^>]*>([^<]*)</th>", row) for row in rows] == rows_of_headings
 
 
+def test_a_table_without_a_caption_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="table made: its caption must say something"):
+        Run(tmp_path, "gate", tiles=False).show_table(pd.DataFrame({"a": [1]}), "made", "")
+    assert not list((tmp_path / "figures").iterdir())
+
+
 @pytest.mark.parametrize("said", [("", "A line."), ("A line.", "")], ids=["caption", "alt"])
 def test_a_figure_without_a_caption_or_an_alt_text_is_refused(tmp_path, said):
     figure, _ = plt.subplots()

@@ -78,10 +78,11 @@ def site(pages):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Headless Chromium; without it tests skip and say so."""
+    """Headless Chromium; without it tests skip and say so, or fail where ``CI`` is set."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
-        pytest.skip(f"none of {CHROMIUM} is installed")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"none of {CHROMIUM} is installed")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=found, args=["--no-sandbox", "--disable-background-networking"]

@@ -1,6 +1,7 @@
 """The page "Try it" in a browser: choosing, what it shows, and whether that is Python's."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,15 @@ MOST_MODEL_BYTES = 25e6
 SHOWN = """(name) => {
     const result = document.querySelector('#demo [data-part=result]');
     return !result.hidden && result.dataset.name === name;
+}"""
+ANSWERED = """(name) => {
+    const [status, alert] = ['status', 'alert'].map(
+        (part) => document.querySelector(`#demo [data-part=${part}]`).textContent);
+    return alert.includes(name) || status.startsWith(`${name}: `);
+}"""
+IN_SIGHT = """(element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return top >= 0 && top < innerHeight && (bottom <= innerHeight || top < innerHeight / 2);
 }"""
 
 
@@ -39,12 +49,8 @@ def choose(window, sample):
 
 def give(window, path):
     """Choose a file and wait for what the page says; the sentence where it is refused."""
-    part(window, "file").set_input_files([])
     part(window, "file").set_input_files(path)
-    window.page.wait_for_function(
-        "() => document.querySelector('#demo [data-part=alert]').textContent"
-        " || !document.querySelector('#demo [data-part=result]').hidden"
-    )
+    window.page.wait_for_function(ANSWERED, arg=Path(path).name)
     return part(window, "alert").inner_text()
 
 

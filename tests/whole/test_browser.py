@@ -116,6 +116,38 @@ def test_a_page_opened_as_a_file_shows_itself_without_a_complaint(pages, visit):
     assert window.errors == []
 
 
+SORTABLE = """<table class="sortable"><thead><tr><th></th><th>paper</th><th>word</th></tr></thead>
+<tbody>{}</tbody></table><script src="{}/_static/tables.js"></script>"""
+
+
+def test_a_table_is_sorted_by_the_numbers_that_its_cells_begin_with(site, visit):
+    window, values = visit(), ["0.9", "1,329", "-0.5 points", "", "2", "0.125", "no figure", "48"]
+    rows = "".join(f"<tr><th>{i}</th><td>{v}</td><td>x</td></tr>" for i, v in enumerate(values))
+    window.page.goto(f"{site}/book/glossary.html")
+    window.page.route("**/made.html", lambda route: route.fulfill(
+        body=SORTABLE.format(rows, site), content_type="text/html"))  # fmt: skip
+    window.page.goto(f"{site}/made.html")
+    button = window.page.get_by_role("button", name="paper")
+    button.focus()
+    window.page.keyboard.press("Enter")
+    ordered = ["-0.5 points", "0.125", "0.9", "2", "48", "1,329", "", "no figure"]
+    cells = window.page.locator("tbody td:nth-child(2)")
+    assert cells.all_inner_texts() == ordered
+    heading = window.page.locator("th[aria-sort=ascending]")
+    assert heading.all_inner_texts() == ["paper"]
+    button.click()
+    assert cells.all_inner_texts() == ordered[::-1]
+    assert window.page.get_by_role("button").count() == 2, "an empty heading sorts nothing"
+    assert window.errors == []
+
+
+def test_the_books_long_tables_can_be_sorted(site, visit):
+    window = visit()
+    window.page.goto(f"{site}/notebooks/verdict.html", wait_until="load")
+    table = window.page.locator("table.sortable").first
+    assert table.locator("thead th[aria-sort] button").count() >= 4
+
+
 def test_other_hosts_would_be_noticed(site, visit):
     window = visit(bypass_csp=True)
     window.page.goto(f"{site}/book/glossary.html")

@@ -10,6 +10,7 @@ from accessible import beyond_the_theme, violations
 from demo_page import (
     FLOAT32,
     HALF,
+    IN_SIGHT,
     MOST_MODEL_BYTES,
     SHOWN,
     assert_both_kinds,
@@ -274,6 +275,31 @@ def test_the_working_page_is_accessible_and_fits_a_phone(
     assert beyond_the_theme(found, window.page) == {}
     wide = window.page.evaluate("() => document.scrollingElement.scrollWidth")
     assert wide <= PHONE["width"], "the page can be moved sideways"
+
+
+def test_what_came_of_a_choice_is_in_sight_on_a_phone(
+    open_demo, manifest, cascade, sample_tiles, tmp_path
+):
+    window = open_demo({"viewport": PHONE}, threshold=cascade.threshold)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture")
+    part(window, "file").scroll_into_view_if_needed()
+    assert "no picture" in give(window, bad)
+    assert part(window, "alert").evaluate(IN_SIGHT)
+    first = sorted(manifest["samples"], key=lambda sample: sample["real"])[0]
+    choose(window, first)
+    window.page.wait_for_timeout(200)
+    assert part(window, "status").evaluate(IN_SIGHT)
+    assert window.page.evaluate("document.activeElement.dataset.sample") == first["file"]
+
+
+def test_opened_as_a_file_the_page_says_what_it_needs(pages, visit):
+    window = visit()
+    window.context.unroute_all()
+    window.page.goto((pages / "book" / "demo.html").as_uri())
+    assert "“make serve” starts one" in part(window, "status").inner_text()
+    assert part(window, "start").is_disabled()
+    assert window.errors == []
 
 
 # One after another

@@ -5,10 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from demo_page import FLOAT32, SHOWN, gate_of, give, part
+from demo_page import FLOAT32, HALF, SHOWN, gate_of, give, part
 
 from birads_lib.report.reading import size_remarks
 from birads_lib.tiles.layout import TILE
+from birads_lib.tiles.pictures import open_pictures
 
 
 def test_what_is_no_grey_tile_gets_a_sentence_and_no_score(demo, sample_tiles, tmp_path):
@@ -79,6 +80,44 @@ def test_a_picture_of_another_form_is_read(demo, cascade, sample_tiles, tmp_path
         assert gate_of(demo) == pytest.approx(expected, abs=FLOAT32), path.name
 
 
+@pytest.mark.parametrize("suffix", [".bmp", ".webp"])
+def test_other_kinds_of_pictures_are_refused_though_a_browser_reads_them(
+    demo, sample_tiles, tmp_path, suffix
+):
+    path = tmp_path / f"tile{suffix}"
+    cv2.imwrite(str(path), sample_tiles[0])
+    assert "Give a PNG, JPEG or PGM file" in give(demo, path)
+
+
+def test_a_picture_that_becomes_blank_as_a_tile_is_not_scored(demo, tmp_path):
+    large = np.full((1196, 1196), 90, np.uint8)
+    large[600, 600] = 91
+    path = tmp_path / "speck.png"
+    cv2.imwrite(str(path), large)
+    assert "one grey level" in give(demo, path)
+
+
+def test_a_file_that_was_mended_can_be_chosen_again(demo, sample_tiles, tmp_path):
+    path = tmp_path / "mine.png"
+    path.write_bytes(b"not a picture")
+    assert "no picture that can be read" in give(demo, path)
+    cv2.imwrite(str(path), sample_tiles[0])
+    part(demo, "file").set_input_files(path)
+    demo.page.wait_for_function(SHOWN, arg=path.name)
+
+
+@pytest.mark.parametrize("size", [(598, 598), (700, 450), (200, 260)])
+def test_a_picture_of_another_size_is_scored_as_by_python(
+    demo, cascade, sample_tiles, tmp_path, size
+):
+    path = tmp_path / "sized.png"
+    noise = np.random.default_rng(0).integers(0, 40, size[::-1], np.uint8)
+    cv2.imwrite(str(path), cv2.resize(sample_tiles[0], size) // 2 + noise)
+    assert give(demo, path) == ""
+    expected = cascade.predict(open_pictures(path).images)["gate"].item()
+    assert gate_of(demo) == pytest.approx(expected, abs=HALF)
+
+
 def test_a_picture_of_another_size_is_made_a_tile_and_that_is_said(demo, sample_tiles, tmp_path):
     path = tmp_path / "large.pgm"
     large = np.kron(sample_tiles[0], np.ones((4, 4), np.uint8))
@@ -100,17 +139,47 @@ def test_a_picture_that_is_not_square_is_stretched_and_that_is_said(demo, sample
     assert stretched in part(demo, "status").inner_text()
 
 
-def test_a_dropped_picture_is_read(demo, reading, sample_tiles):
-    content = cv2.imencode(".png", sample_tiles[0])[1].tobytes()
-    dropped = demo.page.evaluate_handle(
-        """(bytes) => {
+def carried(window, tile, count=1):
+    """So many pictures as they are when they are dragged over a page."""
+    return window.page.evaluate_handle(
+        """([bytes, count]) => {
             const carried = new DataTransfer();
             const parts = [new Uint8Array(bytes)];
-            carried.items.add(new File(parts, "dropped.png", { type: "image/png" }));
+            for (let i = 0; i < count; i++) {
+                carried.items.add(new File(parts, "dropped.png", { type: "image/png" }));
+            }
             return carried;
         }""",
-        list(content),
+        [list(cv2.imencode(".png", tile)[1].tobytes()), count],
     )
+
+
+def test_what_is_dropped_beside_the_field_does_not_leave_the_page(
+    site, visit, demo, sample_tiles, reading
+):
+    early = visit()
+    early.page.goto(f"{site}/book/demo.html", wait_until="networkidle")
+    for window, count, sentence in (
+        (early, 1, "Load the networks first"),
+        (demo, 2, "One picture at a time, please; 2 were dropped"),
+    ):
+        dropped = carried(window, sample_tiles[0], count)
+        heading = window.page.locator("h1")
+        for event in ("dragover", "drop"):
+            kept = heading.evaluate(
+                """(element, [name, dataTransfer]) => !element.dispatchEvent(new DragEvent(
+                    name, { bubbles: true, cancelable: true, dataTransfer }))""",
+                [event, dropped],
+            )
+            assert kept, f"the browser would go to the picture on {event}"
+        assert sentence in part(window, "alert").inner_text()
+    demo.page.locator("h1").dispatch_event("drop", {"dataTransfer": carried(demo, sample_tiles[0])})
+    demo.page.wait_for_function(SHOWN, arg="dropped.png")
+    assert gate_of(demo) == pytest.approx(reading.answers["gate"].iloc[0], abs=FLOAT32)
+
+
+def test_a_dropped_picture_is_read(demo, reading, sample_tiles):
+    dropped = carried(demo, sample_tiles[0])
     place = part(demo, "drop")
     place.dispatch_event("dragover", {"dataTransfer": dropped})
     assert "over" in place.get_attribute("class").split()
