@@ -26,8 +26,11 @@ from birads_lib.study import book
 from birads_lib.study.notebooks import run_chapter
 from birads_lib.study.profiles import data_digest
 from birads_lib.tiles import TileStore, merge_ddsm10
+from birads_lib.tiles.cbis_labels import CASE_FILES
+from birads_lib.tiles.layout import TRAINING_PATHS
 from birads_lib.tiles.store import streamed, verify_store
 
+TRAINING_PATH = f"set/{TRAINING_PATHS[0]}"
 OUT = "out"
 """What a command writes, on the disk that is in question."""
 SEALED = r"nothing can be written there \(Read-only file system\); name another place"
@@ -41,6 +44,9 @@ WRITING = {
         "predict", "model", "left.png", "--engine", "onnx", "--out", f"{OUT}.parquet",
     ],
     "exporting a cascade": ["export", "model", OUT, "--format", "onnx"],
+    "reporting": [
+        "report", "left.png", "--model", "model", "--engine", "onnx", "--out", f"{OUT}.html",
+    ],
 }  # fmt: skip
 
 
@@ -53,6 +59,7 @@ def inputs(tmp_path, small_set, monkeypatch) -> Path:
     sound.case_files(tmp_path / "cases")
     sound.cascade(tmp_path / "model")
     (tmp_path / "left.png").write_bytes(sound.picture(".png"))
+    sound.scan(tmp_path / "left.dcm")
     return tmp_path
 
 
@@ -217,6 +224,18 @@ CLOSED = {
         "set/test10_labels.npy", ["merge", "set", "store"], "test10_labels.npy: Permission denied",
     ),
     "a picture to read": ("left.png", ["predict", "model", "left.png"], "left.png: .*ermission"),
+    "records to read": (
+        TRAINING_PATH, ["merge", "set", "store"], "training10_0.tfrecords: .*ermission denied",
+    ),
+    "a scan to read": (
+        "left.dcm", ["predict", "model", "left.dcm", "--engine", "onnx"], "left.dcm: .*ermission",
+    ),
+    "a list to read": (
+        f"cases/{CASE_FILES[0].name}", ["cbis-labels", "cases"], ".*csv: .*ermission denied",
+    ),
+    "a table to read": (
+        "kept/table.parquet", ["verify", "kept"], "table.parquet: .*ermission denied",
+    ),
     "a cascade to read": (
         "model/cascade.json", ["predict", "model", "left.png"], "cascade.json: not readable",
     ),
@@ -227,6 +246,7 @@ CLOSED = {
 @pytest.mark.parametrize(("closed", "words", "told"), CLOSED.values(), ids=CLOSED)
 def test_what_this_user_may_not_touch_is_told(inputs, bound_forks, closed, words, told):
     (inputs / "shelf").mkdir()
+    merge_ddsm10(inputs / "set", inputs / "kept")
     before = contents(inputs)
     (inputs / closed).chmod(0)
     code, printed, said = bound_forks.run(words)

@@ -45,6 +45,8 @@ PNGS = {
     "it ends within its header": (cut(20), NONE),
     "it ends before its pixels": (cut(DATA - 4), NONE),
     "it ends within its pixels": (cut(len(PNG) // 2), NONE),
+    "it ends before its last part": (cut(-12), NONE),
+    "it lacks its last byte": (cut(-1), NONE),
     "a bit of its signature is turned over": (flip(1), NONE),
     "a bit of its width is turned over": (flip(18), NONE),
     "a bit of its header's checksum is turned over": (flip(30), NONE),
@@ -78,6 +80,8 @@ JPEGS = {
     "it ends within its header": (cut(FRAME + 4), NONE),
     "it ends before its pixels": (cut(SCAN), NONE),
     "it ends within its pixels": (cut((SCAN + len(JPEG)) // 2), NONE),
+    "it lacks the mark of its end": (cut(-2), NONE),
+    "it lacks its last byte": (cut(-1), NONE),
     "a bit of its first bytes is turned over": (flip(0), NONE),
     "it claims the largest size": (
         edited(lambda whole: whole[: FRAME + 5] + b"\xff" * 4 + whole[FRAME + 9 :]), TOO_LARGE,

@@ -27,6 +27,7 @@ from damage import (
     swap,
 )
 
+from birads_lib.cli import DONE
 from birads_lib.deployment import export_cascade
 from birads_lib.files import read_json
 from birads_lib.study.profiles import read_profiles
@@ -273,6 +274,17 @@ def test_what_is_no_network_is_refused_though_its_digest_is_right(loading, conte
     told = r"not a readable network \(.*\); run the study again"
     change = forged("gate.onnx", content)
     loading.refuses("model/cascade.json", change, told, blamed="model/gate.onnx")
+
+
+@pytest.mark.parametrize("content", NO_NETWORKS.values(), ids=NO_NETWORKS)
+def test_what_is_no_litert_network_is_refused_though_its_digest_is_right(loading, content, check):
+    loading.write(loading.source)
+    model = loading.source / "model"
+    for name in ("gate.tflite", "scorer.tflite"):
+        forged(name, content)(model / "cascade.json")
+    told = r"not a readable network \(.*\); run the study again"
+    check.refuses(predicting("litert")(loading.source, loading.out), model / "gate.tflite", told)
+    assert check.run(*predicting("onnx")(loading.source, loading.out))[0] == DONE
 
 
 @pytest.mark.parametrize("name", sound.NETWORKS)

@@ -108,6 +108,16 @@ COMMANDS = {
     "drawing simulated tiles": ["phantom", OUT, "--scale", "0.004", "--positives", "0.4"],
     "answering": ["predict", "model", "left.png", "--engine", "onnx", "--out", f"{OUT}/made.csv"],
     "exporting": ["export", "model", OUT, "--format", "onnx"],
+    "reporting": [
+        "report",
+        "left.png",
+        "--model",
+        "model",
+        "--engine",
+        "onnx",
+        "--out",
+        f"{OUT}/made.html",
+    ],
 }
 
 

@@ -63,8 +63,11 @@ def copy_study(folder):
     return folder
 
 
-def kill(folder, arguments, start, seconds):
-    """Start a command and kill all its processes some seconds after a line that starts so."""
+def end(folder, arguments, start, seconds, ending):
+    """Start a command and end it some seconds after a line that starts so; its exit code.
+
+    SIGKILL goes to all its processes, any other signal to the command alone.
+    """
     with subprocess.Popen(
         [BIRADS, *arguments], cwd=folder, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -72,15 +75,23 @@ def kill(folder, arguments, start, seconds):
         for said in process.stdout:
             if said.startswith(start):
                 time.sleep(seconds)
-                kill_all_in(folder)
+                if ending == signal.SIGKILL:
+                    kill_all_in(folder)
+                else:
+                    os.kill(process.pid, ending)
                 break
         process.stdout.read()
     return process.returncode
 
 
-def moments(seed):
-    """Three moments at random within the first 25 seconds of something longer."""
-    return np.random.default_rng(seed).uniform(0, 25, 3)
+ENDS = {signal.SIGTERM: 1, signal.SIGKILL: -signal.SIGKILL}
+"""Exit code of a command by the signal that ended it."""
+
+
+def endings(seed, within):
+    """Three moments at random within so many seconds of something longer, with a signal each."""
+    drawn = np.random.default_rng(seed).uniform(0, within, 3)
+    return zip(drawn, (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL), strict=True)
 
 
 def begin(folder, *arguments):
@@ -115,6 +126,14 @@ def processes_in(folder):
 def at_work_in(folder):
     """Command lines of the processes at work in a folder."""
     return [command for _, command in processes_in(folder)]
+
+
+def all_ended(folder, seconds=30):
+    """Whether all processes at work in a folder end soon."""
+    deadline = time.monotonic() + seconds
+    while at_work_in(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return at_work_in(folder) == []
 
 
 def kill_all_in(folder):

@@ -3,11 +3,10 @@
 import json
 import re
 import shutil
-import signal
 from html.parser import HTMLParser
 
 import pandas as pd
-from studies import ASKED, birads, described, kill, moments
+from studies import ASKED, ENDS, all_ended, birads, described, end, endings
 
 from birads_lib.study.ledger import verify_run
 
@@ -72,9 +71,10 @@ def test_sweeps_are_collected_and_their_chapters_and_verdicts_follow(
     assert "No sweep has been run" in page("ablations")
     assert page("related_work").count("has not been run to its end") == 2
     tiles = ("--profile", "smoke", "--data", real_tiles)
-    for after in moments(seed=7):
+    for after, ending in endings(seed=7, within=25):
         sweep, line = ("sweep", *tiles), f"{run.name}: sweep "
-        assert kill(folder, sweep, line, seconds=after) == -signal.SIGKILL
+        assert end(folder, sweep, line, after, ending) == ENDS[ending]
+        assert all_ended(folder)
     done = birads(folder, "sweep", *tiles, "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert verify_run(run) == [], "a sweep leaves the study as it was"

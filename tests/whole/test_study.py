@@ -10,15 +10,17 @@ import signal
 import pandas as pd
 import pytest
 from studies import (
+    ENDS,
     ROOT,
+    all_ended,
     at_work_in,
     begin,
     birads,
     copy_study,
     described,
-    kill,
+    end,
+    endings,
     kill_all_in,
-    moments,
     wait_for,
 )
 
@@ -316,8 +318,9 @@ def test_a_study_that_was_killed_and_failed_ends_with_the_numbers_of_an_unbroken
     assert "cascade" in again
     assert again[-1] == "html"
     assert not {"data", "data_merging", "autoencoder", "gate"} & set(again)
-    for after in moments(seed=8):
-        assert kill(folder, (*command, "--book"), "smoke: html", seconds=after) == -signal.SIGKILL
+    for after, ending in endings(seed=8, within=12):
+        assert end(folder, (*command, "--book"), "smoke: html", after, ending) == ENDS[ending]
+        assert all_ended(folder)
         assert index.read_text() == "the book of an earlier run"
     done = birads(folder, *command, "--book")
     assert done.returncode == 0, done.stderr
