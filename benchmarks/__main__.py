@@ -26,7 +26,7 @@ PARTIAL = BENCH / "answers.json"
 OF_AN_ANSWER = ("date", "commit")
 """What is said of each answer, not of the machine: they may come from several days. The size,
 too, is each answer's own: what is said of the whole set is measured on as many tiles."""
-QUESTIONS = ("merge", "simulate", "feed", "train", "frozen", "predict", "repeat")
+QUESTIONS = ("merge", "simulate", "feed", "train", "frozen", "predict", "stream", "repeat")
 
 
 def run(questions: Sequence[str], size: str) -> dict[str, Any]:

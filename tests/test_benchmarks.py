@@ -11,9 +11,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from small_cascade import small_cascade
 
 from benchmarks import __main__ as command
-from benchmarks import feed, frozen, harness, merge, predict, repeat, sets, simulate, train
+from benchmarks import feed, frozen, harness, merge, predict, repeat, sets, simulate, stream, train
 from benchmarks.harness import FULL, QUICK, USUAL, Alternative, Result, Row, Target
 from birads_lib import Cascade
 from birads_lib.engines import DEFAULT, SUFFIXES
@@ -174,6 +175,29 @@ def test_the_threshold_lets_the_share_through(share):
 
 def test_nothing_passes_where_nothing_should():
     assert math.isinf(predict.threshold_for(np.array([0.1, 0.9]), 0.1))
+
+
+def test_memory_of_few_answers_and_of_many_is_measured(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "simulated_store", lambda tiles: store)
+    monkeypatch.setattr(stream, "SIZES_READ", {QUICK: (10, 40)})
+    with pytest.raises(DataError, match="no trained cascade; run `birads study` first"):
+        stream.measure(QUICK, tmp_path / "no cascade")
+    small_cascade().save(tmp_path / "cascade", ["onnx"])
+    result = stream.measure(QUICK, tmp_path / "cascade")
+    assert [row.name for row in result.rows] == [
+        "peak memory, 10 tiles", "rate, 10 tiles", "peak memory, 40 tiles", "rate, 40 tiles",
+    ]  # fmt: skip
+    few, many = (row.median for row in result.rows if row.unit == "MB")
+    growth, most = result.targets
+    assert growth.value == pytest.approx(many / few)
+    assert most.value == pytest.approx(many * 1e6)
+    assert 100 < many < 4000
+
+
+def test_tiles_are_repeated_to_the_last(tmp_path):
+    drawn = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((1, 299, 299), np.uint8)
+    stream.repeat_tiles(drawn, 7, tmp_path / "tiles.npy")
+    assert np.load(tmp_path / "tiles.npy")[:, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
 
 
 def test_prediction_is_measured_at_the_sets_own_share_of_positives(store, tmp_path, monkeypatch):
