@@ -1,6 +1,7 @@
 """What the page "Try it" is sent: light networks with the same numbers, and what they are."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from birads_lib.engines import OnnxNetwork
 from birads_lib.errors import DataError
 from birads_lib.files import read_json, write_json
+from birads_lib.networks import attention_scorer, denoising_autoencoder, mobilenet_gate
 from birads_lib.report import words
 from birads_lib.study import demo
 from birads_lib.study.demo import halve_large, origin, write_demo
+from birads_lib.study.profiles import DEFAULT, chapter_settings
 from birads_lib.tiles.familiarity import MEASURES
 
 SIDE, CHANNELS, ANSWERS = 4, 3, 40
@@ -39,6 +42,28 @@ def small_network(path):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
     return path
+
+
+def test_the_networks_of_the_default_book_are_small_enough_to_be_sent():
+    autoencoder, gate, scorer = (
+        chapter_settings(DEFAULT, chapter) for chapter in ("autoencoder", "gate", "attention")
+    )
+    tile, side = autoencoder["TILE_SIZE"], gate["INPUT_SIZE"]
+    scored = (scorer["INPUT_HEIGHT"], scorer["INPUT_WIDTH"], 3)
+    networks = [
+        denoising_autoencoder((tile, tile, 1), autoencoder["FILTERS"], autoencoder["LATENT"]),
+        mobilenet_gate(
+            (side, side, 1), gate["ALPHA"], units=gate["UNITS"], last_block=gate["LAST_BLOCK"]
+        ),
+        attention_scorer(
+            scorer["BACKBONE"], scored, None, scorer["ATTENTION"], scorer["POOL"],
+            last_block=scorer["LAST_BLOCK"],
+        ),
+    ]  # fmt: skip
+    sizes = [math.prod(w.shape) for network in networks for w in network.weights]
+    sent = sum(size * (2 if size >= demo.LARGE else 4) for size in sizes)
+    drawn = 1.1  # the files hold the networks' graphs too
+    assert demo.MOST_BYTES / 4 < drawn * sent < demo.MOST_BYTES
 
 
 # Half precision
