@@ -46,7 +46,9 @@ test: $(READY) ## run all tests, two files at a time
 	@$(TESTS)
 
 coverage: $(READY) ## run all tests and name the branches of birads_lib that none of them takes
-	@$(TESTS) --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+	@mkdir -p _build
+	@$(TESTS) --cov --cov-report=term-missing:skip-covered --cov-report=json:_build/coverage.json \
+		--cov-fail-under=90 && $(BIN)/python tests/branches.py
 
 mutants: $(READY) ## change what each number goes through and count what no test notices (hours)
 	@# Not among the locked: pip's hash mode cannot resolve what it needs beside jupytext.
