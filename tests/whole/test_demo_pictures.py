@@ -173,7 +173,8 @@ def test_what_is_dropped_beside_the_field_does_not_leave_the_page(
             )
             assert kept, f"the browser would go to the picture on {event}"
         assert sentence in part(window, "alert").inner_text()
-    demo.page.locator("article h1").first.dispatch_event("drop", {"dataTransfer": carried(demo, sample_tiles[0])})
+    dropped = carried(demo, sample_tiles[0])
+    demo.page.locator("article h1").first.dispatch_event("drop", {"dataTransfer": dropped})
     demo.page.wait_for_function(SHOWN, arg="dropped.png")
     assert gate_of(demo) == pytest.approx(reading.answers["gate"].iloc[0], abs=FLOAT32)
 
